@@ -1,0 +1,64 @@
+"""Filters of the absences list."""
+
+from __future__ import annotations
+
+import datetime
+
+import django_filters
+from django.db.models import QuerySet
+
+from agents.models import Agent, Organisation
+from rdv.api.filters import IdFilter, MomentFilter, TextFilter
+from rdv.api.times import PARIS
+
+from .models import Absence, AbsenceQuerySet, fold
+
+
+class AbsenceFilters(django_filters.FilterSet):
+    """Each narrows the list; together they are combined with "and". Moments are DATE or DATETIME (see `read_moment`).
+
+    `from`, `to`: absences that overlap the period, both days included when they are dates; `starts_after`,
+    `starts_before`: that start in it; `changed_since`: created or changed at that instant or later.
+    """
+
+    agent_id = IdFilter(field_name="agent_id")
+    agent_email = TextFilter(field_name="agent__email")
+    service_id = IdFilter(method="of_service")
+    organisation_id = IdFilter(method="of_organisation")
+    to = MomentFilter(method="until", end_of_day=True)
+    starts_after = MomentFilter(method="starting_from")
+    starts_before = MomentFilter(method="starting_until")
+    changed_since = MomentFilter(method="changed")
+    title = TextFilter(method="titled")
+
+    class Meta:
+        model = Absence
+        fields = ()
+
+    def of_service(self, queryset: AbsenceQuerySet, name: str, value: int) -> QuerySet[Absence]:
+        return queryset.filter(agent__in=Agent.services.through.objects.filter(service=value).values("agent"))
+
+    def of_organisation(self, queryset: AbsenceQuerySet, name: str, value: int) -> QuerySet[Absence]:
+        return queryset.of_organisation(Organisation.objects.within_reach_of(self.request.user).filter(pk=value))
+
+    def since(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
+        return queryset.ending_after(value)
+
+    def until(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
+        return queryset.starting_before(value)
+
+    def starting_from(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
+        return queryset.starting_from(value)
+
+    def starting_until(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
+        return queryset.starting_before(value)
+
+    def changed(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
+        return queryset.filter(updated_at__gte=value.replace(tzinfo=PARIS))
+
+    def titled(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
+        return queryset.filter(folded_title__contains=fold(value))
+
+
+# "from" is a word of Python, so it cannot be declared like the others.
+AbsenceFilters.base_filters["from"] = MomentFilter(method="since")

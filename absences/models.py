@@ -1,0 +1,189 @@
+"""When someone is out (contract 4.2)."""
+
+from __future__ import annotations
+
+import datetime
+import unicodedata
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agents.models import Agent, AgentRole, Organisation
+from rdv.api.messages import BLANK
+from rdv.api.times import PARIS
+
+FIRST_YEAR = 2018
+YEARS_AHEAD = 5
+
+_PRESENT = {"null": BLANK, "blank": BLANK}
+
+
+def fold(text: str) -> str:
+    """`text` without accents or case, for comparisons that are the same on every database."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
+
+
+class FoldedField(models.TextField):
+    """Follows another text field of the row, folded; written with it, in bulk too."""
+
+    def __init__(self, *, of: str, **kwargs: Any) -> None:
+        self.of = of
+        super().__init__(editable=False, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["editable"]
+        return name, path, args, kwargs | {"of": self.of}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        folded = fold(getattr(model_instance, self.of) or "")
+        setattr(model_instance, self.attname, folded)
+        return folded
+
+
+class AbsenceQuerySet(models.QuerySet["Absence"]):
+    def visible_to(self, agent: Agent) -> AbsenceQuerySet:
+        """Whoever may see an agent may see and manage that agent's absences (contract 3.3)."""
+        return self.filter(agent__in=Agent.objects.visible_to(agent))
+
+    def of_organisation(self, organisations: models.QuerySet[Organisation]) -> AbsenceQuerySet:
+        """Of the agents of `organisations`, kept for one of these or for all of the agent's."""
+        return self.filter(
+            Q(organisation__in=organisations) | Q(organisation=None),
+            agent__in=Agent.objects.of_organisation(organisations),
+        )
+
+    def ending_after(self, moment: datetime.datetime) -> AbsenceQuerySet:
+        """Those not over yet at `moment`, a naive civil datetime; touching is not overlapping."""
+        day, time = moment.date(), moment.time()
+        return self.filter(Q(end_day__gt=day) | Q(end_day=day, end_time__gt=time))
+
+    def starting_before(self, moment: datetime.datetime) -> AbsenceQuerySet:
+        """Those that begin strictly before `moment`, a naive civil datetime."""
+        day, time = moment.date(), moment.time()
+        return self.filter(Q(first_day__lt=day) | Q(first_day=day, start_time__lt=time))
+
+    def starting_from(self, moment: datetime.datetime) -> AbsenceQuerySet:
+        """Those that begin at `moment` or later, a naive civil datetime."""
+        day, time = moment.date(), moment.time()
+        return self.filter(Q(first_day__gt=day) | Q(first_day=day, start_time__gte=time))
+
+    def for_wire(self) -> AbsenceQuerySet:
+        """In the order of the list (contract 4.2), with the organisation that each shows: its own, or the one of
+        lowest id among those of its agent; and with `by_mairie`, who organises for the calendar (contract 5.3).
+        """
+        first = AgentRole.objects.filter(agent=OuterRef("agent")).order_by("organisation").values("organisation")[:1]
+        shown = Organisation.objects.filter(pk=OuterRef("shown_organisation_id")).order_by()
+        of_agent = AgentRole.objects.filter(agent=OuterRef("agent"))
+        mairie = of_agent.filter(organisation__verticale=Organisation.Verticale.RDV_MAIRIE)
+        aide_numerique = of_agent.filter(organisation__verticale=Organisation.Verticale.RDV_AIDE_NUMERIQUE)
+        return (
+            self.annotate(
+                shown_organisation_id=Coalesce(
+                    "organisation_id", Subquery(first), output_field=models.BigIntegerField()
+                ),
+                by_mairie=Exists(mairie) & ~Exists(aide_numerique),
+            )
+            .annotate(
+                **{
+                    f"shown_{column}": Subquery(shown.values(column))
+                    for column in ("email", "name", "phone_number", "verticale")
+                }
+            )
+            .order_by(*Absence.ORDER)
+        )
+
+
+class Absence(models.Model):
+    """A span of civil time, Europe/Paris, in which an agent is not to be had: from the first day at the start time to
+    the end day at the end time. It blocks the agent in every organisation (contract 3.3), whatever `organisation` says.
+    """
+
+    # The list of the wire: latest first.
+    ORDER = ("-first_day", "-start_time", "-id")
+
+    first_day = models.DateField(_("premier jour"), error_messages=_PRESENT)
+    start_time = models.TimeField(_("heure de début"), error_messages=_PRESENT)
+    end_time = models.TimeField(_("heure de fin"), error_messages=_PRESENT)
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="absences", verbose_name=_("agent"))
+    title = models.CharField(_("titre"), max_length=255, error_messages=_PRESENT)
+    end_day = models.DateField(_("dernier jour"), blank=True, help_text=_("Le premier jour si vide."))
+    organisation = models.ForeignKey(
+        Organisation,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="absences",
+        verbose_name=_("organisation"),
+        help_text=_("Vide : l'absence vaut pour toutes les organisations de l'agent."),
+    )
+    folded_title = FoldedField(of="title")
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    created_at = models.DateTimeField(_("créée le"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("modifiée le"), default=timezone.now, editable=False)
+
+    objects = AbsenceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("absence")
+        verbose_name_plural = _("absences")
+        ordering = ("-first_day", "-start_time", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(end_day__gt=F("first_day")) | Q(end_day=F("first_day"), end_time__gt=F("start_time")),
+                name="absence_ends_after_it_starts",
+            ),
+        )
+        indexes = (
+            # The list in its order: of everyone, and of a few agents.
+            models.Index(fields=("first_day", "start_time", "id"), name="absence_order"),
+            models.Index(fields=("agent", "first_day", "start_time", "id"), name="absence_agent_order"),
+            models.Index(fields=("updated_at",), name="absence_updated"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.agent})"
+
+    def save(self, **kwargs: Any) -> None:
+        """Each change makes the version grow, and with it the calendar's SEQUENCE (design decision 1)."""
+        if not self._state.adding:
+            self.version += 1
+            self.updated_at = timezone.now()
+        super().save(**kwargs)
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        """An absence without end day ends on its first day (contract 1.10)."""
+        self.end_day = self.end_day or self.first_day
+        super().clean_fields(exclude)
+
+    def clean(self) -> None:
+        """The rules that concern several values, or the calendar (contract 1.10, rows 9 and 11 to 13)."""
+        failures: dict[str, list[ValidationError]] = {}
+        if None not in (self.first_day, self.start_time, self.end_day, self.end_time) and (
+            (self.first_day, self.start_time) >= (self.end_day, self.end_time)
+        ):
+            # The wire names this failure after no attribute.
+            failures["end_time"] = [ValidationError(_("doit être après le début."), params={"attribute": "ends_time"})]
+        for name in ("first_day", "end_day"):
+            day = getattr(self, name)
+            if day and day > self.last_day_allowed():
+                failures[name] = [ValidationError(_("ne peut pas être dans plus de 5 ans"))]
+            elif day and day.year < FIRST_YEAR:
+                failures[name] = [ValidationError(_("ne peut pas être avant 2018"))]
+        if failures:
+            raise ValidationError(failures)  # type: ignore[arg-type]
+
+    @staticmethod
+    def last_day_allowed() -> datetime.date:
+        """The civil day, in five years."""
+        today = timezone.now().astimezone(PARIS).date()
+        try:
+            return today.replace(year=today.year + YEARS_AHEAD)
+        except ValueError:  # 29 February
+            return today.replace(year=today.year + YEARS_AHEAD, day=28)

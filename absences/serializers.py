@@ -1,0 +1,159 @@
+"""How an absence looks on the wire, everywhere the same, and how one is written (contract 4.1, 4.2)."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from agents.models import Agent, Organisation
+from agents.serializers import render_agent, render_organisation
+from rdv.api.errors import NotFound
+from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
+from rdv.api.messages import MUST_EXIST, blank, inclusion
+from rdv.api.renderers import Representation
+from rdv.api.serializers import WireSerializer
+from rdv.api.times import wire_datetime
+
+from . import ical
+from .models import Absence
+
+COLUMNS = (
+    "id",
+    "agent_id",
+    "agent__email",
+    "agent__first_name",
+    "agent__inclusion_connect_open_id_sub",
+    "agent__last_name",
+    "by_mairie",
+    "created_at",
+    "end_day",
+    "end_time",
+    "first_day",
+    "shown_organisation_id",
+    "shown_email",
+    "shown_name",
+    "shown_phone_number",
+    "shown_verticale",
+    "start_time",
+    "title",
+    "updated_at",
+    "version",
+)
+
+
+def render_absence(
+    base: str,
+    id: int,
+    agent_id: int,
+    agent_email: str | None,
+    agent_first_name: str | None,
+    agent_open_id: str | None,
+    agent_last_name: str | None,
+    by_mairie: bool,
+    created_at: datetime.datetime,
+    end_day: datetime.date,
+    end_time: datetime.time,
+    first_day: datetime.date,
+    organisation_id: int | None,
+    organisation_email: str | None,
+    organisation_name: str,
+    organisation_phone_number: str | None,
+    organisation_verticale: str,
+    start_time: datetime.time,
+    title: str,
+    updated_at: datetime.datetime,
+    version: int,
+) -> dict[str, Any]:
+    """The Absence object; the arguments are `COLUMNS`, after the base address of the server.
+
+    `created_at`, `updated_at`, `url` and `version` are ours, beside the keys of the contract.
+    """
+    return {
+        "id": id,
+        "agent": render_agent(agent_id, agent_email, agent_first_name, agent_open_id, agent_last_name),
+        "created_at": wire_datetime(created_at),
+        "end_day": end_day.isoformat(),
+        "end_time": end_time.isoformat("seconds"),
+        "first_day": first_day.isoformat(),
+        "ical": ical.absence_calendar(
+            id,
+            title,
+            first_day,
+            start_time,
+            end_day,
+            end_time,
+            updated_at,
+            sequence=version - 1,
+            organizer=ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER,
+        ),
+        "ical_uid": ical.absence_uid(id),
+        "organisation": organisation_id
+        and render_organisation(
+            organisation_id,
+            organisation_email,
+            organisation_name,
+            organisation_phone_number,
+            organisation_verticale,
+        ),
+        "rrule": None,
+        "start_time": start_time.isoformat("seconds"),
+        "title": title,
+        "updated_at": wire_datetime(updated_at),
+        "url": f"{base}/api/v1/absences/{id}",
+        "version": version,
+    }
+
+
+ABSENCE = Representation("absence", "absences", COLUMNS, render_absence)
+
+
+class AbsenceSerializer(WireSerializer):
+    """The parameters of contract 4.2. The agent is named at creation and stays; the organisation may change."""
+
+    model = Absence
+
+    first_day = DateField()
+    start_time = TimeField()
+    end_time = TimeField()
+    agent = IdentifierField()
+    title = TextField()
+    end_day = DateField()
+    organisation_id = IdentifierField()
+
+    def assign(self, row: Absence, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
+        organisation = values.pop("organisation_id", "unchanged")
+        values.pop("agent", None)
+        super().assign(row, values, failures)
+        if self.instance is None:
+            agent = self._agent()
+            if agent is None:
+                failures["agent"] = [blank(MUST_EXIST)]
+                return
+            row.agent = agent
+        if organisation != "unchanged":
+            row.organisation_id = organisation
+            if organisation is not None and not self._may_be_kept_for(row):
+                failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
+
+    def _agent(self) -> Agent | None:
+        """By `agent_id`, else by `agent_email`. Raises NotFound for an unknown email, contract 4.2."""
+        agents = Agent.objects.filter(deleted_at=None).only("pk")
+        if self.initial_data.get("agent_id") not in (None, ""):
+            return agents.filter(pk=IdentifierField().to_internal_value(self.initial_data["agent_id"])).first()
+        email = self.initial_data.get("agent_email")
+        if email in (None, ""):
+            return None
+        agent = agents.filter(email=email).first() if isinstance(email, str) else None
+        if agent is None:
+            raise NotFound("agent")
+        return agent
+
+    def _may_be_kept_for(self, row: Absence) -> bool:
+        """Whether the organisation is one of the agent's. Of an agent out of sight nothing is told: 403 will follow."""
+        caller = self.context["request"].user
+        return (
+            Organisation.objects.filter(pk=row.organisation_id, roles__agent=row.agent_id).exists()
+            or not Agent.objects.visible_to(caller).filter(pk=row.agent_id).exists()
+        )

@@ -1,0 +1,13 @@
+"""The addresses of absences, under `/api/v1/`."""
+
+from rdv.api.urls import address
+
+from .views import Absences
+
+urlpatterns = [
+    address("absences", Absences.as_view({"get": "list", "post": "create"})),
+    address(
+        "absences/<pk>",
+        Absences.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),
+    ),
+]

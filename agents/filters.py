@@ -1,0 +1,23 @@
+"""Filters of the agents list (contract 4.3)."""
+
+from __future__ import annotations
+
+import django_filters
+from django.db.models import QuerySet
+
+from rdv.api.filters import IdFilter
+
+from .models import Agent, Organisation
+
+
+class AgentFilters(django_filters.FilterSet):
+    """`organisation_id`: the visible agents who have a role there; out of the caller's reach, nobody."""
+
+    organisation_id = IdFilter(method="of_organisation")
+
+    class Meta:
+        model = Agent
+        fields = ()
+
+    def of_organisation(self, queryset: QuerySet[Agent], name: str, value: int) -> QuerySet[Agent]:
+        return queryset.of_organisation(Organisation.objects.within_reach_of(self.request.user).filter(pk=value))

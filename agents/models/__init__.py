@@ -1,0 +1,19 @@
+"""Who: territories, organisations and services, the agents with their roles, and their credentials."""
+
+from .agent import Agent, AgentQuerySet
+from .credentials import ClientToken, Refused
+from .directory import Organisation, Service, Territory
+from .roles import AccessLevel, AgentRole, AgentTerritorialRole
+
+__all__ = [
+    "AccessLevel",
+    "Agent",
+    "AgentQuerySet",
+    "AgentRole",
+    "AgentTerritorialRole",
+    "ClientToken",
+    "Organisation",
+    "Refused",
+    "Service",
+    "Territory",
+]

@@ -1,0 +1,162 @@
+"""The agent: the person who signs in, works in organisations and services, and is sometimes absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from agents.emails import normalise_email
+from agents.signals import agent_left
+from rdv.api.messages import INVALID, TAKEN
+
+from .directory import Organisation, Service, Territory
+from .roles import AccessLevel, AgentRole
+
+DELETED_EMAIL = "agent_{id}@deleted.rdv-solidarites.fr"
+
+
+class AgentQuerySet(models.QuerySet["Agent"]):
+    def visible_to(self, agent: Agent) -> AgentQuerySet:
+        """Everyone with a role in an organisation wholly open to `agent`, and, where `agent` is basic, those who share
+        a service with them. Nobody else: not even oneself without a role (contract 3.3).
+        """
+        basic = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.BASIC).values("organisation")
+        memberships = self.model.services.through.objects
+        colleagues = Exists(
+            memberships.filter(agent=OuterRef("agent"), service__in=memberships.filter(agent=agent).values("service"))
+        )
+        reached = AgentRole.objects.filter(
+            Q(organisation__in=Organisation.objects.wholly_open_to(agent)) | Q(organisation__in=basic) & colleagues
+        )
+        return self.filter(deleted_at=None, pk__in=reached.values("agent"))
+
+    def of_organisation(self, organisations: models.QuerySet[Organisation]) -> AgentQuerySet:
+        """Those with any role in one of `organisations`."""
+        return self.filter(pk__in=AgentRole.objects.filter(organisation__in=organisations).values("agent"))
+
+    def for_wire(self) -> AgentQuerySet:
+        return self.order_by("created_at", "pk")
+
+
+class AgentManager(BaseUserManager["Agent"].from_queryset(AgentQuerySet)):  # type: ignore[misc]
+    def get_by_natural_key(self, username: str | None) -> Agent:
+        return self.get(email=normalise_email(username or ""), provider="email")
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Agent:
+        """A saved agent; without password they cannot sign in with one."""
+        agent = self.model(email=normalise_email(email), **fields)
+        agent.set_password(password)
+        agent.save()
+        return agent
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> Agent:
+        """An administrator of the server: may open the administration pages. Has no right by API without a role."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class Agent(AbstractBaseUser, PermissionsMixin):
+    """A person of the directory. `email` is also the `uid` of the wire; an intervenant may have none.
+
+    Deleting an agent is soft: see `leave`. `is_active` false: invited and not yet there, or put aside; still visible
+    to others and still with absences, but without sign-in.
+    """
+
+    email = models.EmailField(_("e-mail"), unique=True, null=True, blank=True, error_messages={"unique": TAKEN})
+    email_original = models.EmailField(_("ancien e-mail"), null=True, blank=True, editable=False)
+    first_name = models.CharField(_("prénom"), max_length=255, null=True, blank=True)
+    last_name = models.CharField(_("nom"), max_length=255, null=True, blank=True)
+    provider = models.CharField(max_length=20, default="email", editable=False)
+    inclusion_connect_open_id_sub = models.CharField(
+        _("identifiant Inclusion Connect"), max_length=255, unique=True, null=True, blank=True
+    )
+    services = models.ManyToManyField(Service, related_name="agents", blank=True, verbose_name=_("services"))
+    organisations = models.ManyToManyField(
+        Organisation, through=AgentRole, related_name="agents", verbose_name=_("organisations")
+    )
+    territories = models.ManyToManyField(
+        Territory, through="agents.AgentTerritorialRole", related_name="admins", verbose_name=_("territoires")
+    )
+    allow_password_change = models.BooleanField(default=False, editable=False)
+    is_active = models.BooleanField(
+        _("actif"), default=True, help_text=_("Décoché : ne peut plus se connecter ; ses jetons sont refusés aussitôt.")
+    )
+    is_staff = models.BooleanField(_("accède à l'administration"), default=False)
+    deleted_at = models.DateTimeField(_("supprimé le"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("créé le"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("modifié le"), auto_now=True)
+
+    objects = AgentManager()
+
+    USERNAME_FIELD = "email"
+
+    class Meta:
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+        ordering = ("last_name", "first_name", "pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(email=None) | Q(email=models.functions.Lower("email")),
+                name="agent_email_lower_case",
+                violation_error_code="invalid",
+                violation_error_message=INVALID,
+            ),
+        )
+        indexes = (
+            models.Index(fields=("created_at", "id"), name="agent_created"),
+            models.Index(fields=("last_name", "first_name"), name="agent_names"),
+        )
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.email or f"agent {self.pk}"
+
+    def clean(self) -> None:
+        self.email = normalise_email(self.email) if self.email else None
+        for name in ("first_name", "last_name", "inclusion_connect_open_id_sub"):
+            setattr(self, name, (getattr(self, name) or "").strip() or None)
+        if self.is_staff and not self.email:
+            raise ValidationError({"email": _("doit être rempli pour accéder à l'administration")})
+
+    def get_full_name(self) -> str:
+        return " ".join(filter(None, (self.first_name, self.last_name)))
+
+    @property
+    def uid(self) -> str:
+        """How the wire names the agent in its credential (contract 2.4): the email."""
+        return self.email or ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether a credential of this agent may be accepted at all."""
+        return self.is_active and self.deleted_at is None
+
+    def leave(self) -> None:
+        """Delete softly (contract 2.9): the row stays, its names on the wire change, its links and absences go."""
+        with transaction.atomic():
+            self.email_original = self.email
+            self.email = DELETED_EMAIL.format(id=self.pk)
+            self.deleted_at = timezone.now()
+            self.is_staff = self.is_superuser = False
+            self.set_unusable_password()
+            self.save()
+            self.services.clear()
+            self.roles.all().delete()
+            self.territorial_roles.all().delete()
+            self.tokens.all().delete()
+            agent_left.send(sender=type(self), agent=self)
+
+    @property
+    def first_service_id(self) -> int | None:
+        """The lowest id among the agent's services: what `service_id` shows since agents have several."""
+        return self.services.order_by("pk").values_list("pk", flat=True).first()
+
+    @property
+    def is_admin_somewhere(self) -> bool:
+        """Whether the agent is admin of at least one organisation: what `role` shows since roles have a place."""
+        return self.roles.filter(access_level=AccessLevel.ADMIN).exists()

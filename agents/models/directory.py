@@ -1,0 +1,177 @@
+"""Territories, organisations and services (contract 3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import phonenumbers
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from rdv.api.messages import BLANK, INVALID, TAKEN
+
+from .roles import AccessLevel, AgentRole, AgentTerritorialRole
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+# Numbers may be written as in mainland France or in an overseas département (contract 4.1).
+PHONE_REGIONS = ("FR", "GP", "GF", "MQ", "RE", "YT")
+
+
+def validate_phone_number(value: str) -> None:
+    """A number that some region can dial, or a short number of exactly 4 digits (contract 4.4)."""
+    if len(value) == 4 and value.isascii() and value.isdigit():
+        return
+    for region in PHONE_REGIONS:
+        try:
+            if phonenumbers.is_valid_number(phonenumbers.parse(value, region)):
+                return
+        except phonenumbers.NumberParseException:
+            pass
+    raise ValidationError(INVALID, code="invalid")
+
+
+class Territory(models.Model):
+    """A département, or an area like one; its number is its name in the directory file."""
+
+    name = models.CharField(_("nom"), max_length=255)
+    departement_number = models.CharField(_("numéro de département"), max_length=3, blank=True)
+
+    class Meta:
+        verbose_name = _("territoire")
+        verbose_name_plural = _("territoires")
+        ordering = ("departement_number", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("departement_number",),
+                condition=~Q(departement_number=""),
+                name="territory_departement_number_once",
+                violation_error_code="taken",
+                violation_error_message=TAKEN,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.departement_number})" if self.departement_number else self.name
+
+
+class OrganisationQuerySet(models.QuerySet["Organisation"]):
+    def visible_to(self, agent: Agent) -> OrganisationQuerySet:
+        """Those where `agent` has any role. A territorial role alone shows none (contract 3.3)."""
+        return self.filter(pk__in=AgentRole.objects.filter(agent=agent).values("organisation"))
+
+    def updatable_by(self, agent: Agent) -> OrganisationQuerySet:
+        """Those where `agent` is admin (contract 3.3)."""
+        administered = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.ADMIN)
+        return self.filter(pk__in=administered.values("organisation"))
+
+    def wholly_open_to(self, agent: Agent) -> OrganisationQuerySet:
+        """Those whose every agent is visible to `agent`: where they are admin, in their territories as territorial
+        admin, and wherever they have a role when one of their services is a secretariat (contract 3.3).
+        """
+        territories = AgentTerritorialRole.objects.filter(agent=agent).values("territory")
+        secretariat = Exists(Service.objects.filter(agents=agent, secretariat=True))
+        roles = AgentRole.objects.filter(Q(access_level=AccessLevel.ADMIN) | secretariat, agent=agent)
+        return self.filter(Q(pk__in=roles.values("organisation")) | Q(territory__in=territories))
+
+    def within_reach_of(self, agent: Agent) -> OrganisationQuerySet:
+        """Those that `agent` may name in a filter: where they have a role, and those of their territories."""
+        territories = AgentTerritorialRole.objects.filter(agent=agent).values("territory")
+        roles = AgentRole.objects.filter(agent=agent)
+        return self.filter(Q(pk__in=roles.values("organisation")) | Q(territory__in=territories))
+
+    def for_wire(self) -> OrganisationQuerySet:
+        return self.order_by("pk")
+
+
+class Organisation(models.Model):
+    """A place of a territory where agents work; its name is unique there."""
+
+    class Verticale(models.TextChoices):
+        RDV_INSERTION = "rdv_insertion", "RDV-Insertion"
+        RDV_SOLIDARITES = "rdv_solidarites", "RDV-Solidarités"
+        RDV_AIDE_NUMERIQUE = "rdv_aide_numerique", "RDV Aide Numérique"
+        RDV_MAIRIE = "rdv_mairie", "RDV Mairie"
+
+    territory = models.ForeignKey(
+        Territory, on_delete=models.PROTECT, related_name="organisations", verbose_name=_("territoire")
+    )
+    name = models.CharField(_("nom"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
+    phone_number = models.CharField(
+        _("téléphone"), max_length=50, null=True, blank=True, validators=[validate_phone_number]
+    )
+    email = models.EmailField(_("e-mail"), null=True, blank=True, error_messages={"invalid": INVALID})
+    verticale = models.CharField(max_length=20, choices=Verticale.choices, default=Verticale.RDV_SOLIDARITES)
+    created_at = models.DateTimeField(_("créée le"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
+
+    objects = OrganisationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("organisation")
+        verbose_name_plural = _("organisations")
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("territory", "name"),
+                name="organisation_name_once_in_territory",
+                violation_error_code="taken",
+                violation_error_message=TAKEN,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceQuerySet(models.QuerySet["Service"]):
+    def visible_to(self, agent: Agent) -> ServiceQuerySet:
+        """One's own services where one is a basic agent, and those at work in every organisation wholly open to one."""
+        basic = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.BASIC)
+        at_work = AgentRole.objects.filter(
+            agent__services=OuterRef("pk"),
+            agent__deleted_at=None,
+            organisation__in=Organisation.objects.wholly_open_to(agent),
+        )
+        own = self.model.objects.filter(agents=agent).values("pk")
+        return self.filter(Exists(at_work) | Exists(basic) & Q(pk__in=own))
+
+    def for_wire(self) -> ServiceQuerySet:
+        return self.order_by("pk")
+
+
+class Service(models.Model):
+    """A trade, the same list for all organisations. A secretariat's agents see the diaries of the other services."""
+
+    name = models.CharField(_("nom"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
+    short_name = models.CharField(_("nom court"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
+    secretariat = models.BooleanField(
+        _("secrétariat"),
+        default=False,
+        help_text=_("Ses agents voient les agendas des autres services de leurs organisations."),
+    )
+
+    objects = ServiceQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("service")
+        verbose_name_plural = _("services")
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("name"), name="service_name_once", violation_error_code="taken", violation_error_message=TAKEN
+            ),
+            models.UniqueConstraint(
+                Lower("short_name"),
+                name="service_short_name_once",
+                violation_error_code="taken",
+                violation_error_message=TAKEN,
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name

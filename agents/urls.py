@@ -1,0 +1,22 @@
+"""The addresses of who, under `/api/v1/`."""
+
+from rdv.api.urls import address
+
+from .views.directory import Agents, Organisations, Services
+from .views.passwords import Password, PasswordEdit
+from .views.sessions import Me, SignIn, SignOut, ValidateToken
+
+UPDATE = {"put": "update", "patch": "partial_update"}
+
+urlpatterns = [
+    address("auth/sign_in", SignIn.as_view()),
+    address("auth/sign_out", SignOut.as_view()),
+    address("auth/validate_token", ValidateToken.as_view()),
+    address("auth/password", Password.as_view()),
+    address("auth/password/edit", PasswordEdit.as_view()),
+    address("me", Me.as_view()),
+    address("agents", Agents.as_view({"get": "list"})),
+    address("organisations", Organisations.as_view({"get": "list"})),
+    address("organisations/<pk>", Organisations.as_view({"get": "retrieve", **UPDATE})),
+    address("services", Services.as_view({"get": "list"})),
+]

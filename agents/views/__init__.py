@@ -1,0 +1,1 @@
+"""The endpoints of who: signing in, passwords, oneself, and the directory."""

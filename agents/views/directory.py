@@ -1,0 +1,39 @@
+"""Agents, organisations and services (contract 4.3, 4.4)."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from agents.filters import AgentFilters
+from agents.models import Agent, Organisation, Service
+from agents.serializers import AGENT, ORGANISATION, SERVICE, OrganisationSerializer
+from rdv.api.errors import RecordNotFound
+from rdv.api.parsers import leading_integer
+from rdv.api.views import ResourceViewSet
+
+
+class Agents(ResourceViewSet):
+    model = Agent
+    representation = AGENT
+    filters = AgentFilters
+
+
+class Organisations(ResourceViewSet):
+    model = Organisation
+    representation = ORGANISATION
+    serializer_class = OrganisationSerializer
+    forbidden = {
+        "retrieve": _("Vous n’avez pas les droits suffisants pour accéder à cette organisation")  # noqa: RUF001
+    }
+
+    def changeable_by(self, agent: Agent) -> QuerySet[Organisation]:
+        return Organisation.objects.updatable_by(agent)
+
+    def not_found(self, pk: str) -> RecordNotFound:
+        return RecordNotFound(self.representation.singular, leading_integer(pk))
+
+
+class Services(ResourceViewSet):
+    model = Service
+    representation = SERVICE

@@ -1,0 +1,162 @@
+"""Forgotten and changed passwords (contract 2.8): a mail, its link, the change."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from django.conf import settings
+from django.contrib.auth import password_validation
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents import mails
+from agents.authentication import TripleAuthentication, TripleCredential
+from agents.emails import normalise_email
+from agents.models import Agent, ClientToken
+from agents.serializers import account
+from agents.throttles import PasswordRequestThrottle
+from rdv.api.errors import Refusal, UnknownRoute
+from rdv.api.parsers import leading_integer
+from rdv.api.times import auth_datetime
+
+from .base import AuthView
+
+
+def _allowed(url: str) -> bool:
+    """Whether a browser may be sent to `url`: its origin is this server's own or one of `RDV_REDIRECT_ORIGINS`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    return parts.scheme in ("http", "https") and origin in settings.RDV_REDIRECT_ORIGINS
+
+
+class Password(AuthView):
+    """`POST auth/password` asks for a mail; `PUT` and `PATCH` set a new password."""
+
+    refusal = (401, "Unauthorized")  # in English on the wire
+
+    def get_authenticators(self) -> list[TripleAuthentication]:
+        return [] if self.request.method == "POST" else [TripleAuthentication()]
+
+    def get_permissions(self) -> list[AllowAny]:
+        return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
+
+    def get_throttles(self) -> list[PasswordRequestThrottle]:
+        return [PasswordRequestThrottle()] if self.request.method == "POST" else []
+
+    def post(self, request: Request) -> Response:
+        """The same answer whether or not the email is known, in the same time: the mail leaves on its own."""
+        redirect_url = self.params.text("redirect_url")
+        email = normalise_email(self.params.text("email") or "")
+        if redirect_url is None:
+            raise Refusal(401, _("URL de redirection manquante."))
+        if not email:
+            raise Refusal(401, _("Vous devez soumettre un e-mail."))
+        if not _allowed(redirect_url):
+            raise Refusal(422, _("Redirection vers '%(url)s' non autorisée.") % {"url": redirect_url})
+        agent = Agent.objects.filter(email=email, provider="email", is_active=True, deleted_at=None).first()
+        if agent is not None:
+            query = {
+                "config": self.params.text("config_name") or "default",
+                "redirect_url": redirect_url,
+                "reset_password_token": f"{agent.pk}-{default_token_generator.make_token(agent)}",
+            }
+            link = f"{settings.RDV_PUBLIC_URL or self.base}/api/v1/auth/password/edit?{urlencode(query)}"
+            mails.send_password_reset(agent, link)
+        sentence = _("Un e-mail a été envoyé à '%(email)s' avec les instructions de réinitialisation du mot de passe.")
+        return Response({"success": True, "message": sentence % {"email": email}})
+
+    def put(self, request: Request) -> Response:
+        """The current password is not asked. Other sessions end; the triple presented stays good."""
+        self.params.refuse_unread_body()
+        agent: Agent = request.user
+        password, confirmation = self.params.text("password"), self.params.text("password_confirmation")
+        if agent.provider != "email":
+            sentence = _("Ce compte ne demande pas de mot de passe. Connectez vous en utilisant '%(provider)s'.")
+            raise Refusal(422, sentence % {"provider": agent.provider})
+        if password is None or confirmation is None:
+            raise Refusal(422, _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'."))
+        self._check(agent, password, confirmation)
+        with transaction.atomic():
+            agent.set_password(password)
+            agent.allow_password_change = False
+            agent.save(update_fields=("password", "allow_password_change", "updated_at"))
+            ClientToken.objects.filter(agent=agent).exclude(pk=request.auth.token.pk).revoke()
+        data = account(agent) | {
+            "created_at": auth_datetime(agent.created_at),
+            "updated_at": auth_datetime(agent.updated_at),
+        }
+        return Response(
+            {"success": True, "data": data, "message": _("Votre mot de passe a été correctement mis à jour.")}
+        )
+
+    patch = put
+
+    @staticmethod
+    def _check(agent: Agent, password: str, confirmation: str) -> None:
+        errors: dict[str, list[str]] = {}
+        try:
+            password_validation.validate_password(password, agent)
+        except ValidationError as error:
+            errors["password"] = error.messages
+        if password != confirmation:
+            errors["password_confirmation"] = [str(MISMATCH)]
+        if errors:
+            full = [message for messages in errors.values() for message in messages]
+            raise InvalidPassword(errors | {"full_messages": full})
+
+
+MISMATCH = gettext_lazy("Le nouveau mot de passe et la confirmation ne concordent pas")
+
+
+class InvalidPassword(Refusal):
+    """422 with the messages by attribute and `full_messages`, the shape of this endpoint alone (contract 2.8)."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(422, "")
+        self.errors = errors
+
+    def body(self) -> dict[str, object]:
+        return {"success": False, "errors": self.errors}
+
+
+class PasswordEdit(AuthView):
+    """`GET auth/password/edit`: the mail's link, good for 6 hours; sends the browser on with a fresh triple."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get(self, request: Request) -> HttpResponseBase:
+        number, _dash, token = (self.params.text("reset_password_token") or "").partition("-")
+        url = self.params.text("redirect_url") or ""
+        agent = Agent.objects.filter(pk=leading_integer(number), is_active=True, deleted_at=None).first()
+        if agent is None or not _allowed(url) or not default_token_generator.check_token(agent, token):
+            raise UnknownRoute
+        with transaction.atomic():
+            agent.allow_password_change = True
+            agent.save(update_fields=("allow_password_change", "updated_at"))
+            issued, secret = ClientToken.objects.issue(agent)
+        triple = TripleCredential(issued, secret, fresh=True).triple()
+        parts = urlsplit(url)
+        query = [
+            *parse_qsl(parts.query, keep_blank_values=True),
+            ("access-token", secret),
+            ("client", triple["client"]),
+            ("client_id", triple["client"]),
+            ("config", self.params.text("config") or "default"),
+            ("expiry", triple["expiry"]),
+            ("reset_password", "true"),
+            ("token", secret),
+            ("uid", triple["uid"]),
+        ]
+        return HttpResponseRedirect(urlunsplit(parts._replace(query=urlencode(query))))

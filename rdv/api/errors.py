@@ -1,0 +1,337 @@
+"""The one way out for anything that goes wrong: exceptions that know their wire form, and the handler that sends them.
+
+Bodies follow contract 1.7 (shapes), 1.8 (invalid records) and 1.9 (403 texts). Codes never change with the language;
+sentences are French unless the request asks for English.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, BadRequest, PermissionDenied, SuspiciousOperation, ValidationError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+from .messages import NOT_INCLUDED, TOO_LONG
+
+logger = logging.getLogger("django.request")
+
+FORBIDDEN = gettext_lazy(
+    "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"  # noqa: RUF001
+)
+
+
+def _in_wire_words(failure: ValidationError) -> tuple[str | None, Any, dict[str, Any]]:
+    """(code, sentence, extra keys) of a failure, Django's own codes replaced by the contract's (1.10)."""
+    params = {key: value for key, value in (failure.params or {}).items() if key != "attribute"}
+    match failure.code:
+        case "null" | "blank" | "required":
+            return "blank", failure.message, {}
+        case "max_length":
+            return "too_long", TOO_LONG, {"count": params["limit_value"]}
+        case "invalid_choice":
+            return "inclusion", NOT_INCLUDED, params
+    return failure.code, failure.message, params
+
+
+class WireError(exceptions.APIException):
+    """An error that renders itself: `status_code`, `body()` and the `headers` that go with it."""
+
+    code = "error"
+    hint: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object of the answer, contract 1.7."""
+        return {"success": False, "errors": [{"base": self.code}], "error_messages": [self.sentence()]}
+
+    def sentence(self) -> str:
+        """One sentence for a person, in the language of the request."""
+        raise NotImplementedError
+
+
+class MalformedRequest(WireError):
+    """400: what was sent cannot be read at all. `sentence` says what, `hint` (optional) where."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    code = "bad_request"
+
+    def __init__(self, sentence: str | None = None, hint: str | None = None) -> None:
+        super().__init__()
+        self._sentence = sentence
+        self.hint = hint
+
+    def sentence(self) -> str:
+        return self._sentence or _("La requête est mal formée.")
+
+
+class Unauthenticated(WireError):
+    """401 on a resource. The body never says why; `WWW-Authenticate` does, in the form of RFC 6750 section 3.
+
+    `reason`: None when no credential was sent, else `expired`, `revoked`, `agent_disabled` or `unknown`.
+    """
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    code = "unauthenticated"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__()
+        self.reason = reason
+        why = f'error="invalid_token", error_description="{reason}", ' if reason else ""
+        self.headers["WWW-Authenticate"] = f'Bearer {why}realm="rdv"'
+
+    def sentence(self) -> str:
+        return _("Vous devez vous connecter ou vous inscrire pour continuer.")
+
+    def body(self) -> dict[str, Any]:
+        return {"errors": [self.sentence()]}
+
+
+class Forbidden(WireError):
+    """403: the record exists, the right is missing. `sentence`: one of contract 1.9, the default one if not given."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+    code = "forbidden"
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__()
+        self._sentence = sentence
+
+    def sentence(self) -> str:
+        return str(self._sentence or FORBIDDEN)
+
+    def body(self) -> dict[str, Any]:
+        return {"errors": [{"base": self.code}], "error_messages": [self.sentence()]}
+
+
+class UnknownRoute(WireError):
+    """404 for an address that leads nowhere."""
+
+    status_code = status.HTTP_404_NOT_FOUND
+    code = "not_found"
+
+    def body(self) -> dict[str, Any]:
+        return {"success": False, "errors": [self.code]}
+
+
+class NotFound(WireError):
+    """404 in the short form: `{"not_found": "absence"}`."""
+
+    status_code = status.HTTP_404_NOT_FOUND
+    code = "not_found"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def body(self) -> dict[str, Any]:
+        return {"not_found": self.kind}
+
+
+class RecordNotFound(NotFound):
+    """404 in the long form, English on the wire: `Couldn't find Organisation with 'id'=999`."""
+
+    def __init__(self, kind: str, key: object) -> None:
+        super().__init__(kind)
+        self.key = key
+
+    def body(self) -> dict[str, Any]:
+        return {"success": False, "errors": [f"Couldn't find {self.kind.capitalize()} with 'id'={self.key}"]}
+
+
+class MethodNotAllowed(WireError):
+    """405. `Allow` is set by the view that refuses."""
+
+    status_code = status.HTTP_405_METHOD_NOT_ALLOWED
+    code = "method_not_allowed"
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method = method
+
+    def sentence(self) -> str:
+        return _("La méthode %(method)s n'est pas acceptée à cette adresse.") % {"method": self.method}
+
+
+class PayloadTooLarge(WireError):
+    """413: the body is longer than `limit` bytes; it is not read further."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    code = "payload_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def sentence(self) -> str:
+        return _("Le corps de la requête dépasse %(limit)s octets.") % {"limit": self.limit}
+
+
+class UnreadableBody(WireError):
+    """415: a change was asked for in a body of a type that we do not read."""
+
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_media_type"
+
+    def __init__(self, hint: str | None = None) -> None:
+        super().__init__()
+        self.hint = hint
+
+    def sentence(self) -> str:
+        return _("Le type du corps de la requête n'est pas pris en charge.")
+
+
+class Invalid(WireError):
+    """422: an invalid record, contract 1.8.
+
+    `failures` keeps Django's ValidationErrors by attribute, in the order in which they must be shown. A failure
+    without code is shown by its sentence; its `params` become extra keys (`value`, `count`, `format`).
+    """
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    code = "invalid"
+
+    def __init__(self, failures: Mapping[str, list[ValidationError]], hint: str | None = None) -> None:
+        super().__init__()
+        self.failures = failures
+        self.hint = hint
+
+    def _each(self) -> Iterator[tuple[str, ValidationError]]:
+        for attribute, failures in self.failures.items():
+            for failure in failures:
+                # A rule may show itself under a name that is not a column, as `ends_time` does.
+                name = (failure.params or {}).get("attribute", attribute)
+                yield "base" if name == NON_FIELD_ERRORS else name, failure
+
+    def body(self) -> dict[str, Any]:
+        errors: dict[str, list[dict[str, Any]]] = {}
+        messages = []
+        for attribute, failure in self._each():
+            code, message, extra = _in_wire_words(failure)
+            sentence = str(message) % extra if extra else str(message)
+            errors.setdefault(attribute, []).append({"error": code or sentence} | extra)
+            messages.append(f"{attribute} {sentence}")
+        return {"success": False, "errors": errors, "error_messages": messages}
+
+
+class TooManyRequests(WireError):
+    """429, contract 1.7: `wait` seconds until a new try may succeed, `limit` tries allowed in a window."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    code = "too_many_requests"
+
+    def __init__(self, wait: float, limit: int) -> None:
+        super().__init__()
+        seconds = str(max(1, int(wait + 0.999)))
+        self.headers |= {"Retry-After": seconds, "RateLimit-Limit": str(limit), "RateLimit-Remaining": "0"}
+
+    def sentence(self) -> str:
+        return _("Limite d'appels API atteinte. Merci de patienter.\n")
+
+    def body(self) -> dict[str, Any]:
+        return {"errors": [self.sentence()]}
+
+
+class Refusal(WireError):
+    """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
+
+    code = "refused"
+
+    def __init__(self, status_code: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.status_code = status_code
+        self._sentence = sentence
+        self.headers |= headers or {}
+
+    def sentence(self) -> str:
+        return self._sentence
+
+    def body(self) -> dict[str, Any]:
+        return {"success": False, "errors": [self.sentence()]}
+
+
+class InternalError(WireError):
+    """500: our fault. Says nothing of what happened; the log does."""
+
+    status_code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    code = "internal_server_error"
+
+    def sentence(self) -> str:
+        return _("Une erreur interne est survenue.")
+
+
+def _as_wire_error(exc: Exception, request: HttpRequest | None = None) -> WireError:
+    match exc:
+        case WireError():
+            return exc
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return Unauthenticated()
+        case Http404() | exceptions.NotFound():
+            return UnknownRoute()
+        case PermissionDenied() | exceptions.PermissionDenied():
+            return Forbidden()
+        case exceptions.MethodNotAllowed():
+            return MethodNotAllowed(request.method or "" if request else "")
+        case exceptions.UnsupportedMediaType():
+            return UnreadableBody()
+        case ValidationError():
+            return Invalid(exc.error_dict if hasattr(exc, "error_dict") else {NON_FIELD_ERRORS: exc.error_list})
+        case (
+            exceptions.ParseError()
+            | BadRequest()
+            | SuspiciousOperation()
+            | MultiPartParserError()
+            | RawPostDataException()
+        ):
+            return MalformedRequest()
+    return InternalError()
+
+
+def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
+    """Answer for `exc`, whatever it is (DRF's EXCEPTION_HANDLER): the only place where an error gets its wire form."""
+    request = context.get("request")
+    error = _as_wire_error(exc, request)
+    if isinstance(error, InternalError):
+        logger.error("Unhandled %s", type(exc).__name__, exc_info=exc)
+    body = error.body()
+    if error.hint:
+        body["hint"] = error.hint
+    return Response(body, status=error.status_code, headers=error.headers)
+
+
+def _plain(error: WireError) -> JsonResponse:
+    """`error` outside of any API view: unknown routes, refused hosts."""
+    body = error.body() | ({"hint": error.hint} if error.hint else {})
+    return JsonResponse(
+        body,
+        status=error.status_code,
+        headers=error.headers,
+        content_type="application/json; charset=utf-8",
+        json_dumps_params={"ensure_ascii": False, "separators": (",", ":")},
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    return _plain(_as_wire_error(exception, request))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
+    return _plain(Forbidden())
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    return _plain(UnknownRoute())
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    return _plain(InternalError())

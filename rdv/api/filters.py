@@ -1,0 +1,71 @@
+"""Filters of lists, declared with django-filter and read from the merged parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from .errors import Invalid
+from .parsers import leading_integer
+from .times import read_moment
+
+
+class _LenientIdField(forms.Field):
+    def clean(self, value: Any) -> int | None:
+        return None if value in (None, "") else leading_integer(value)
+
+
+class IdFilter(django_filters.Filter):
+    """An identifier. Absent or empty: no filter. Unreadable: finds nothing, so that the list never grows."""
+
+    field_class = _LenientIdField
+
+
+class _TextField(forms.Field):
+    def clean(self, value: Any) -> str | None:
+        return value if isinstance(value, str) and value else None
+
+
+class TextFilter(django_filters.Filter):
+    """Text, as given: neither trimmed nor folded. Absent or empty: no filter."""
+
+    field_class = _TextField
+
+
+class _MomentField(forms.Field):
+    def __init__(self, *, end_of_day: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.end_of_day = end_of_day
+
+    def clean(self, value: Any) -> Any:
+        if value in (None, ""):
+            return None
+        return read_moment(value if isinstance(value, str) else str(value), end_of_day=self.end_of_day)
+
+
+class MomentFilter(django_filters.Filter):
+    """A DATE or DATETIME, given to the method as a naive civil datetime (see `read_moment`)."""
+
+    field_class = _MomentField
+
+
+def filtered(
+    queryset: QuerySet[Any], filters: type[django_filters.FilterSet] | None, params: Mapping[str, Any], request: Request
+) -> QuerySet[Any]:
+    """`queryset` narrowed by the parameters that `filters` knows.
+
+    Raises Invalid (422) naming each known parameter whose value cannot be read: a list is never silently wider.
+    """
+    if filters is None or params.keys().isdisjoint(filters.base_filters):
+        return queryset  # most lists: spare them the form
+    bound = filters(data=params, queryset=queryset, request=request)
+    if not bound.is_valid():
+        failures: dict[str, list[ValidationError]] = bound.form.errors.as_data()
+        raise Invalid(failures)
+    return bound.qs

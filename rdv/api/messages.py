@@ -1,0 +1,30 @@
+"""The words and codes of the failures that every resource shares (contract 1.10). Pure: models speak them too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
+
+BLANK = gettext_lazy("doit être rempli(e)")
+MUST_EXIST = gettext_lazy("doit exister")
+TAKEN = gettext_lazy("est déjà utilisé")
+INVALID = gettext_lazy("n'est pas valide")
+NOT_INCLUDED = gettext_lazy("n'est pas inclus(e) dans la liste")
+TOO_LONG = gettext_lazy("est trop long (pas plus de %(count)s caractères)")
+
+
+def blank(message: Any = BLANK) -> ValidationError:
+    """The failure of a value that is missing or empty."""
+    return ValidationError(message, code="blank")
+
+
+def inclusion(value: Any) -> ValidationError:
+    """The failure of a value that is not one of those allowed."""
+    return ValidationError(NOT_INCLUDED, code="inclusion", params={"value": value})
+
+
+def invalid(value: Any, message: Any = INVALID, **extra: Any) -> ValidationError:
+    """The failure of a value that cannot be read, with the value as it was sent."""
+    return ValidationError(message, code="invalid", params={"value": value} | extra)

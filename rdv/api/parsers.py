@@ -1,0 +1,173 @@
+"""From bytes to one set of parameters: strict JSON, forms and the query string, as the client chose (contract 1.1).
+
+Nothing here is read before the caller is known: the base view authenticates first, then asks for its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import IO, Any
+from urllib.parse import unquote_to_bytes
+
+import orjson
+from django.conf import settings
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
+from rest_framework.request import Request
+
+from .errors import MalformedRequest, PayloadTooLarge, UnreadableBody
+
+MAX_ID = 2**63 - 1
+
+JSON_HINT = "Content-Type: application/json"
+
+
+class UnreadBody(dict[str, Any]):
+    """Stands for a body that holds something, but in a form that we do not read: it contributes no parameter."""
+
+
+def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
+    body = stream.read(settings.RDV_MAX_BODY_BYTES + 1)
+    if len(body) > settings.RDV_MAX_BODY_BYTES:
+        raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
+    return body
+
+
+class StrictJSONParser(BaseParser):
+    """A JSON object (RFC 8259, UTF-8) or nothing. Raises MalformedRequest for anything else, with line and column.
+
+    orjson refuses NaN, lone surrogates, invalid UTF-8 and more than 1,024 levels, in time linear in the size.
+    """
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        body = _read(stream, parser_context or {})
+        if not body.strip():
+            return {}
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise MalformedRequest(
+                _("Le corps de la requête n'est pas un JSON valide."),
+                hint=_("ligne %(line)s, colonne %(column)s") % {"line": error.lineno, "column": error.colno},
+            ) from None
+        if not isinstance(document, dict):
+            raise MalformedRequest(_("Le corps de la requête doit être un objet JSON."))
+        return document
+
+
+class WireFormParser(FormParser):
+    """`application/x-www-form-urlencoded`. JSON sent under this type (curl's default) is noticed, and not read."""
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> QueryDict | UnreadBody:
+        body = _read(stream, parser_context or {})
+        if body.lstrip()[:1] in (b"{", b"["):
+            return UnreadBody()
+        return QueryDict(_utf8(body), encoding="utf-8")
+
+
+class WireMultiPartParser(MultiPartParser):
+    """`multipart/form-data`; files are left aside, since no parameter is one."""
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        context = parser_context or {}
+        length = int(context["request"].META.get("CONTENT_LENGTH") or 0)
+        if length > settings.RDV_MAX_BODY_BYTES:
+            raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
+        return super().parse(stream, media_type, context).data
+
+
+class OtherBodyParser(BaseParser):
+    """Any other type: its content is not read (contract 1.1: "its members are simply absent")."""
+
+    media_type = "*/*"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> UnreadBody | dict[str, Any]:
+        return UnreadBody() if _read(stream, parser_context or {}).strip() else {}
+
+
+def _utf8(raw: bytes) -> str:
+    """The text of a query string or form, still encoded. Raises MalformedRequest when it decodes to invalid UTF-8."""
+    try:
+        if b"%" in raw:
+            unquote_to_bytes(raw).decode()
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest(_("Un paramètre n'est pas de l'UTF-8 valide.")) from None
+
+
+def _flat(source: Mapping[str, Any]) -> dict[str, Any]:
+    """One value a name: the last one given, or the whole list for `name[]`."""
+    if not isinstance(source, QueryDict):
+        return dict(source)
+    return {
+        key.removesuffix("[]"): values if key.endswith("[]") else values[-1] for key, values in source.lists() if values
+    }
+
+
+class Parameters(dict[str, Any]):
+    """The parameters of a request, merged: the path beats the query string, which beats the body.
+
+    `body_unread` is true when a body was sent that contributed nothing because of its type.
+    Raises MalformedRequest (bad JSON, invalid UTF-8, NUL characters) and PayloadTooLarge.
+    """
+
+    def __init__(self, request: Request, path: Mapping[str, Any], *, body: bool) -> None:
+        _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
+        content = request.data if body else {}
+        self.body_unread = isinstance(content, UnreadBody)
+        super().__init__({**_flat(content), **_flat(request.query_params), **path})
+        if any(_has_nul(value) for pair in self.items() for value in pair):
+            raise MalformedRequest(_("Un paramètre contient un caractère nul."))
+
+    @property
+    def hint(self) -> str | None:
+        """What to tell somebody whose body was not read."""
+        return JSON_HINT if self.body_unread else None
+
+    def refuse_unread_body(self) -> None:
+        """A change whose body cannot be read must not pass for an empty one. Raises UnreadableBody (415)."""
+        if self.body_unread:
+            raise UnreadableBody(hint=JSON_HINT)
+
+    def text(self, name: str) -> str | None:
+        """The parameter as text, numbers included; None when absent, empty or not a scalar."""
+        value = self.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value) or None
+        return None
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, list):
+        return any(_has_nul(item) for item in value)
+    return isinstance(value, dict) and any(_has_nul(item) for pair in value.items() for item in pair)
+
+
+def leading_integer(value: Any) -> int:
+    """An identifier as the wire reads it (contract 1.1): the leading decimal digits, else 0.
+
+    Numbers beyond 64 bits, negative ones and anything that is not text or a number give 0, which no record has.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return 0
+    text = str(value).strip()
+    digits = len(text) - len(text.lstrip("0123456789"))
+    # 19 digits hold every 64-bit number; int() is not asked to read a megabyte of them.
+    significant = text[:digits].lstrip("0")
+    if not significant or len(significant) > 19:
+        return 0
+    number = int(significant)
+    return number if number <= MAX_ID else 0

@@ -1,0 +1,56 @@
+"""How resources are shown, and their JSON bytes: the same whatever `Accept` says (contract 1.1, 1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+
+@dataclass(frozen=True)
+class Representation:
+    """How a resource looks on the wire, the same wherever it is shown.
+
+    `columns` are read from the model's `for_wire()` queryset, and given in that order to `render`, after the base
+    address of the server; `render` gives the JSON object.
+    """
+
+    singular: str
+    plural: str
+    columns: tuple[str, ...]
+    render: Callable[..., dict[str, Any]]
+
+
+class WireJSONRenderer(BaseRenderer):
+    """UTF-8 JSON without spaces, keys in the order given; no bytes at all for `None` (204)."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = "utf-8"
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else orjson.dumps(data)
+
+
+class JSONWhateverIsAccepted(BaseContentNegotiation):
+    """Answers are JSON for everyone; bodies go to the first parser that reads their type."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:  # type: ignore[override]
+        sent = (request.content_type or "").partition(";")[0].strip().lower()
+        for parser in parsers:
+            if parser.media_type in (sent, "*/*"):
+                return parser
+        return None
+
+    def select_renderer(  # type: ignore[override]
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type or ""

@@ -1,0 +1,88 @@
+"""Writing a row from parameters: every value is read, every rule asked, every failure told at once (contract 1.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from rest_framework import serializers
+
+from .errors import Invalid
+from .messages import TAKEN
+
+
+class WireSerializer(serializers.Serializer):
+    """Reads types, then leaves the rules to the model: its fields (`clean_fields`), then its `clean()`.
+
+    Declared fields are attributes of the model, in the order in which their failures are shown. What is not sent is
+    left as it is, so that PUT and PATCH are both partial; null and "" are an absence of value. `is_valid` raises
+    Invalid (422) with every failure; `save` writes the row that was checked, and only if something changed.
+    """
+
+    model: ClassVar[type[models.Model]]
+
+    def run_validation(self, data: Any = serializers.empty) -> dict[str, Any]:
+        failures: dict[str, list[ValidationError]] = {}
+        values: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            raw = data.get(name)
+            if name not in data:
+                continue
+            try:
+                values[name] = None if raw is None or raw == "" else field.to_internal_value(raw)
+            except ValidationError as error:
+                failures[name] = error.error_list
+        self.row = self.instance or self.model()
+        self.before = vars(self.row).copy()
+        self.assign(self.row, values, failures)
+        self._check(self.row, failures)
+        return values
+
+    def assign(self, row: Any, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
+        """Set `values` on `row`. A resource that resolves names into records does it here, adding to `failures`."""
+        for name, value in values.items():
+            setattr(row, name, value)
+
+    def _check(self, row: Any, failures: dict[str, list[ValidationError]]) -> None:
+        # Only what may be written is checked; relations were resolved by `assign`, with a query less.
+        checked = {name for name in self.fields if name not in failures}
+        columns = row._meta.fields
+        try:
+            row.clean_fields(
+                exclude=[column.name for column in columns if column.is_relation or column.name not in checked]
+            )
+        except ValidationError as error:
+            failures |= error.error_dict
+        ordered = {name: failures[name] for name in self.fields if name in failures}
+        ordered |= {name: failures[name] for name in failures if name not in ordered}
+        try:
+            row.clean()
+        except ValidationError as error:
+            for name, more in error.error_dict.items():
+                ordered.setdefault(name, []).extend(more)
+        for name, failure in self._taken(row):
+            ordered.setdefault(name, []).append(failure)
+        if ordered:
+            raise Invalid(ordered)
+
+    @staticmethod
+    def _taken(row: models.Model) -> Iterator[tuple[str, ValidationError]]:
+        """The unique constraints that `row` breaks; the last field of each is the one said to be taken."""
+        for constraint in row._meta.constraints:
+            if isinstance(constraint, models.UniqueConstraint):
+                try:
+                    constraint.validate(type(row), row)
+                except ValidationError:
+                    name = constraint.fields[-1]
+                    yield name, ValidationError(TAKEN, code="taken", params={"value": getattr(row, name)})
+
+    def create(self, validated_data: Any) -> Any:
+        self.row.save()
+        return self.row
+
+    def update(self, instance: Any, validated_data: Any) -> Any:
+        if vars(self.row) != self.before:
+            self.row.save()
+        return self.row

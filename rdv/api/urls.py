@@ -1,0 +1,16 @@
+"""Forgiving addresses: with or without a final slash or `.json`, no redirect (contract 1.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import re_path
+from django.urls.resolvers import URLPattern
+
+
+def address(route: str, view: Callable[..., Any]) -> URLPattern:
+    """A route such as `absences/<pk>`, in each of the forms that clients use."""
+    pattern = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+?)", route)
+    return re_path(rf"^{pattern}(?:\.json)?/?\Z", view, name=route)

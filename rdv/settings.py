@@ -1,0 +1,361 @@
+"""Everything that can be configured, from the environment (docs/settings.md describes each variable).
+
+Runs right after a clone, with nothing set. A value that is not understood stops the start with a sentence that names
+it; so do, in production, a missing secret key, an empty host list and a variable that does not exist.
+"""
+
+import datetime
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+ROOT = Path(__file__).resolve().parent.parent
+
+env = environ.Env(
+    RDV_ENV=(str, "development"),
+    RDV_SECRET_KEY=(str, ""),
+    RDV_ALLOWED_HOSTS=(list, []),
+    RDV_PUBLIC_URL=(str, ""),
+    RDV_TRUSTED_PROXIES=(int, 0),
+    RDV_TLS=(str, "on"),
+    RDV_SHARED_SECRET=(str, ""),
+    RDV_TOKEN_LIFETIME=(str, "24h"),
+    RDV_TOKEN_MAX_CLIENTS=(int, 10),
+    RDV_TOKEN_ROTATION=(str, "sign_in"),
+    RDV_TOKEN_BATCH_WINDOW=(str, "5s"),
+    RDV_SIGN_IN_LIMIT=(str, "10/15m"),
+    RDV_REDIRECT_ORIGINS=(list, []),
+    RDV_MAX_BODY_BYTES=(int, 1024 * 1024),
+    RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
+    RDV_LOG_LEVEL=(str, "INFO"),
+    DATABASE_URL=(str, ""),
+    CACHE_URL=(str, ""),
+    EMAIL_URL=(str, "consolemail://"),
+)
+
+
+def setting(name: str, read: Callable[[Any], Any] = lambda value: value, expected: str = "") -> Any:
+    """The value of a variable; stops the start when `read` does not understand it (`expected` says what it would)."""
+    try:
+        return read(env(name))
+    except (ValueError, KeyError, IndexError) as error:
+        raise ImproperlyConfigured(
+            f"{name}={os.environ.get(name)!r} is not understood; expected {expected}."
+        ) from error
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    return lambda value: choices[choices.index(value)]
+
+
+def at_least(minimum: int) -> Callable[[int], int]:
+    def read(value: int) -> int:
+        if value < minimum:
+            raise ValueError
+        return value
+
+    return read
+
+
+def duration(text: str) -> datetime.timedelta:
+    """`30s`, `15m`, `24h` or `7d`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
+    if match is None:
+        raise ValueError
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+    return datetime.timedelta(**{unit: int(match[1])})
+
+
+class SignInLimit(NamedTuple):
+    """After `count` failures for one email from one address, none is tried until `window` after the last."""
+
+    count: int
+    window: datetime.timedelta
+
+
+def sign_in_limit(text: str) -> SignInLimit | None:
+    if text == "off":
+        return None
+    count, _slash, window = text.partition("/")
+    return SignInLimit(at_least(1)(int(count)), duration(window))
+
+
+def origins(urls: list[str]) -> list[str]:
+    if not all(re.fullmatch(r"https?://[^/]+", url) for url in urls):
+        raise ValueError
+    return [url.lower() for url in urls]
+
+
+A_DURATION = "a number and s, m, h or d, such as 24h"
+
+RDV_ENV = setting("RDV_ENV", one_of("development", "production"), "development or production")
+PRODUCTION = RDV_ENV == "production"
+
+if unknown := sorted(name for name in os.environ if name.startswith("RDV_") and name not in env.scheme):
+    sentence = f"Unknown settings in the environment: {', '.join(unknown)}. docs/settings.md lists those that exist."
+    if PRODUCTION:
+        raise ImproperlyConfigured(sentence)
+    warnings.warn(sentence, stacklevel=1)
+
+# Who may be called, and by what name.
+
+SECRET_KEY = setting("RDV_SECRET_KEY")
+ALLOWED_HOSTS = setting("RDV_ALLOWED_HOSTS")
+if PRODUCTION:
+    if len(SECRET_KEY) < 50:
+        raise ImproperlyConfigured("RDV_SECRET_KEY must be set in production, to 50 random characters or more.")
+    if not ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "RDV_ALLOWED_HOSTS must name at least one host in production, such as rdv.agency.fr."
+        )
+else:
+    SECRET_KEY = SECRET_KEY or "development-only-" + "0" * 50
+    ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]", "testserver"]
+
+DEBUG = False
+RDV_PUBLIC_URL = setting(
+    "RDV_PUBLIC_URL", lambda url: origins([url])[0] if url else "", "an origin: https://rdv.agency.fr"
+)
+RDV_TRUSTED_PROXIES = setting("RDV_TRUSTED_PROXIES", at_least(0), "a number of proxies, 0 or more")
+
+# Credentials.
+
+RDV_SHARED_SECRET = setting("RDV_SHARED_SECRET")
+RDV_TOKEN_LIFETIME = setting("RDV_TOKEN_LIFETIME", duration, A_DURATION)
+RDV_TOKEN_MAX_CLIENTS = setting("RDV_TOKEN_MAX_CLIENTS", at_least(1), "1 or more")
+RDV_TOKEN_ROTATION = setting("RDV_TOKEN_ROTATION", one_of("sign_in", "request"), "sign_in or request")
+RDV_TOKEN_BATCH_WINDOW = setting("RDV_TOKEN_BATCH_WINDOW", duration, A_DURATION)
+RDV_TOKEN_TOUCH_INTERVAL = datetime.timedelta(minutes=5)
+RDV_SIGN_IN_LIMIT = setting("RDV_SIGN_IN_LIMIT", sign_in_limit, "failures/duration such as 10/15m, or off")
+if PRODUCTION and RDV_SIGN_IN_LIMIT is None:
+    raise ImproperlyConfigured("RDV_SIGN_IN_LIMIT=off is for tests and load runs; production refuses it.")
+RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as https://app.agency.fr, with commas")
+RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
+
+AUTH_USER_MODEL = "agents.Agent"
+PASSWORD_HASHERS = [
+    "agents.passwords.OwaspArgon2Hasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"agents.passwords.{rule}"}
+    for rule in ("LongEnough", "NotTooLong", "HasDigit", "HasUpperCase", "HasSpecialCharacter", "NotCommon")
+]
+PASSWORD_RESET_TIMEOUT = 6 * 60 * 60  # seconds; contract 2.8
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    # Whether the agent may come in is asked after the password, so that a wrong one tells nothing.
+    "django.contrib.auth.backends.AllowAllUsersModelBackend",
+]
+
+AXES_ENABLED = RDV_SIGN_IN_LIMIT is not None
+AXES_FAILURE_LIMIT = RDV_SIGN_IN_LIMIT.count if RDV_SIGN_IN_LIMIT else 1
+AXES_COOLOFF_TIME = RDV_SIGN_IN_LIMIT.window if RDV_SIGN_IN_LIMIT else None
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_CLIENT_IP_CALLABLE = "rdv.api.client.address_of"
+AXES_USERNAME_CALLABLE = "agents.passwords.typed_email"
+AXES_LOCKOUT_CALLABLE = "agents.pages.locked_out"
+AXES_VERBOSE = False
+
+# Rooms.
+
+INSTALLED_APPS = [
+    "agents",
+    "absences",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "corsheaders",
+    "csp",
+    "django_guid",
+    "axes",
+]
+
+MIDDLEWARE = [
+    "rdv.api.middleware.WireMiddleware",
+    "django_guid.middleware.guid_middleware",
+    "django.middleware.security.SecurityMiddleware",
+    "rdv.api.middleware.AnyHeaderCorsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "rdv.api.middleware.ChunkedBodyMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "rdv.urls"
+WSGI_APPLICATION = "rdv.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "rdv" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# The wire.
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "agents.authentication.SharedSecretAuthentication",
+        "agents.authentication.TripleAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rdv.api.parsers.StrictJSONParser",
+        "rdv.api.parsers.WireFormParser",
+        "rdv.api.parsers.WireMultiPartParser",
+        "rdv.api.parsers.OtherBodyParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rdv.api.renderers.WireJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "rdv.api.renderers.JSONWhateverIsAccepted",
+    "DEFAULT_METADATA_CLASS": "rdv.api.metadata.WireMetadata",
+    "EXCEPTION_HANDLER": "rdv.api.errors.respond",
+    "URL_FORMAT_OVERRIDE": None,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = RDV_MAX_BODY_BYTES
+
+CORS_URLS_REGEX = r"^/api/v1/"
+CORS_ALLOW_ALL_ORIGINS = True
+CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "PUT"]
+CORS_EXPOSE_HEADERS = ["client", "uid", "access-token"]
+CORS_PREFLIGHT_MAX_AGE = 7200
+
+DJANGO_GUID = {
+    "GUID_HEADER_NAME": "X-Request-Id",
+    "VALIDATE_GUID": True,
+    "RETURN_HEADER": True,
+    "EXPOSE_HEADER": False,
+    "UUID_FORMAT": "string",
+}
+
+# Pages.
+
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/"],
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    },
+}
+X_FRAME_OPTIONS = "SAMEORIGIN"
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_COOKIE_HTTPONLY = True
+TLS = PRODUCTION and setting("RDV_TLS", one_of("on", "off"), "on or off") == "on"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
+if TLS:
+    SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+if RDV_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ROOT / "var" / "static"
+STATICFILES_DIRS = [ROOT / "rdv" / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_MANIFEST_STRICT = False
+
+# Where things are kept.
+
+DATABASES = {"default": env.db_url_config(setting("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'rdv.sqlite3'}")}
+_database = DATABASES["default"]
+if _database["ENGINE"].endswith("sqlite3"):
+    # Readers never wait; writers queue for the lock instead of failing half-way; a commit is on the disk when it is
+    # acknowledged.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
+    }
+    _database["CONN_MAX_AGE"] = None
+    if _database["NAME"] != ":memory:":
+        Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+elif _database["ENGINE"].endswith("postgresql"):
+    _database.setdefault("OPTIONS", {})
+    _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
+else:
+    raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:// or postgres://.")
+
+_cache = setting("CACHE_URL")
+CACHES = {
+    "default": env.cache_url_config(_cache)
+    if _cache
+    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "rdv_cache"}
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+vars().update(env.email_url_config(setting("EMAIL_URL")))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = setting("RDV_MAIL_FROM")
+
+# Words and hours.
+
+LANGUAGE_CODE = "fr"
+LANGUAGES = [("fr", "Français"), ("en", "English")]
+LOCALE_PATHS = [ROOT / "rdv" / "locale"]
+USE_I18N = True
+TIME_ZONE = "Europe/Paris"
+USE_TZ = True
+
+# What is written down. A request's id is on each of its lines.
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{correlation_id}] {message}", "style": "{"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": sys.stderr,
+            "formatter": "line",
+            "filters": ["request_id"],
+        }
+    },
+    "root": {
+        "handlers": ["console"],
+        "level": setting("RDV_LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
+    },
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # One line a refused request is the access log's business.
+        "django.request": {"level": "ERROR"},
+        "django_guid": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},
+    },
+}

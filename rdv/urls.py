@@ -1,0 +1,17 @@
+"""The table of contents of the server."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("api/v1/", include("agents.urls")),
+    path("api/v1/", include("absences.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "rdv.api.errors.bad_request"
+handler403 = "rdv.api.errors.permission_denied"
+handler404 = "rdv.api.errors.page_not_found"
+handler500 = "rdv.api.errors.server_error"

@@ -1,0 +1,149 @@
+"""The cast, and how the tests speak to the server.
+
+Martine is admin of the MDS; Bruno is a basic agent of the PMI there, Chloé of the Social service; Sophie is the
+secretariat; Thierry is territorial admin of Paris; Étienne works in another organisation of another territory.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import BasePasswordHasher
+from django.core.cache import cache
+from django.test import Client
+from freezegun import freeze_time
+
+from agents import mails
+from agents.authentication import TripleCredential
+from agents.models import Agent, ClientToken
+
+from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
+
+NOW = "2026-11-16 09:00:00"  # a Monday, 10:00 in Paris
+
+
+class PlainHasher(BasePasswordHasher):
+    """Keeps passwords as they are: hashing is Django's, and slow by intent."""
+
+    algorithm = "plain"
+
+    def salt(self) -> str:
+        return ""
+
+    def encode(self, password: str, salt: str) -> str:
+        return f"plain${password}"
+
+    def decode(self, encoded: str) -> dict[str, str]:
+        return {"algorithm": self.algorithm, "hash": encoded, "salt": ""}
+
+    def verify(self, password: str, encoded: str) -> bool:
+        return encoded == f"plain${password}"
+
+    def must_update(self, encoded: str) -> bool:
+        return False
+
+    def harden_runtime(self, password: str, encoded: str) -> None:
+        pass
+
+
+class WireClient(Client):
+    """Django's test client, with JSON bodies by default and the credential of one agent, if any."""
+
+    def __init__(self, credential: TripleCredential | None = None, **kwargs: Any) -> None:
+        super().__init__(raise_request_exception=False, **kwargs)
+        self.triple = {}
+        if credential:
+            self.triple = {key: credential.triple()[key] for key in ("access-token", "client", "uid")}
+
+    def generic(
+        self, method: str, path: str, data: Any = "", content_type: str = "application/json", **extra: Any
+    ) -> Any:
+        headers = {**self.triple, **(extra.pop("headers", None) or {})}
+        return super().generic(method, path, data, content_type, headers=headers, **extra)
+
+    def post(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:
+        return super().post(path, {} if data is None else data, content_type, **extra)
+
+    def put(self, path: str, data: Any = "", content_type: str = "application/json", **extra: Any) -> Any:
+        return super().put(path, data, content_type, **extra)
+
+    def patch(self, path: str, data: Any = "", content_type: str = "application/json", **extra: Any) -> Any:
+        return super().patch(path, data, content_type, **extra)
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain passwords, mails sent at once, an empty cache, and no way out to the network."""
+    settings.PASSWORD_HASHERS = ["tests.conftest.PlainHasher"]
+    monkeypatch.setattr(mails._postman, "submit", lambda work, *args: work(*args))
+
+    def only_loopback(self: socket.socket, address: Any) -> Any:
+        host = address[0] if isinstance(address, tuple) else "127.0.0.1"
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            raise AssertionError(f"A test tried to reach {host}.")
+        return connect(self, address)
+
+    connect = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    cache.clear()
+
+
+@pytest.fixture
+def now() -> Iterator[Any]:
+    """A morning that stands still: `now.tick(seconds)` and `now.move_to(...)` move it."""
+    with freeze_time(NOW) as clock:
+        yield clock
+
+
+@pytest.fixture
+def sign_in(db: None) -> Callable[[Agent], WireClient]:
+    """A client that carries a fresh token of the agent given, without the trip through `sign_in`."""
+
+    def of(agent: Agent) -> WireClient:
+        token, secret = ClientToken.objects.issue(agent)
+        return WireClient(TripleCredential(token, secret, fresh=True))
+
+    return of
+
+
+@pytest.fixture
+def anonymous() -> WireClient:
+    return WireClient()
+
+
+@pytest.fixture
+def cast(db: None) -> SimpleNamespace:
+    """See the top of this file."""
+    paris = TerritoryFactory(name="Paris", departement_number="75")
+    nord = TerritoryFactory(name="Nord", departement_number="59")
+    mds = OrganisationFactory(name="MDS Les Tilleuls", territory=paris)
+    lille = OrganisationFactory(name="MDS Lille", territory=nord)
+    pmi = ServiceFactory(name="PMI (Protection Maternelle Infantile)", short_name="PMI")
+    social = ServiceFactory(name="Service social", short_name="Social")
+    secretariat = ServiceFactory(name="Secrétariat", short_name="Secrétariat", secretariat=True)
+    return SimpleNamespace(
+        paris=paris,
+        nord=nord,
+        mds=mds,
+        lille=lille,
+        pmi=pmi,
+        social=social,
+        secretariat=secretariat,
+        martine=AgentFactory(
+            email="martine@demo.rdv-solidarites.fr",
+            first_name="Martine",
+            last_name="VALIDAY",
+            services=[pmi],
+            admin_of=[mds],
+        ),
+        bruno=AgentFactory(email="bruno@exemple.test", services=[pmi], basic_in=[mds]),
+        chloe=AgentFactory(email="chloe@exemple.test", services=[social], basic_in=[mds]),
+        sophie=AgentFactory(email="sophie@exemple.test", services=[secretariat], basic_in=[mds]),
+        thierry=AgentFactory(email="thierry@exemple.test", services=[social], territorial_admin_of=[paris]),
+        etienne=AgentFactory(email="etienne@exemple.test", services=[pmi], basic_in=[lille]),
+    )

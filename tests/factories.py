@@ -1,0 +1,93 @@
+"""The domain, made to order: `AgentFactory(admin_of=[organisation], services=[pmi])`."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import factory
+from factory.django import DjangoModelFactory
+
+from absences.models import Absence
+from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
+
+PASSWORD = "Rendez-vous 2026 !"
+# Hashed once, with the cheapest hasher: thousands of agents are made, few sign in.
+UNHASHED = f"plain${PASSWORD}"
+
+
+class TerritoryFactory(DjangoModelFactory):
+    class Meta:
+        model = Territory
+
+    name = factory.Sequence(lambda n: f"Département {n}")
+    departement_number = factory.Sequence(lambda n: f"{n % 1000:03}")
+
+
+class ServiceFactory(DjangoModelFactory):
+    class Meta:
+        model = Service
+
+    name = factory.Sequence(lambda n: f"Service {n}")
+    short_name = factory.SelfAttribute("name")
+
+
+class OrganisationFactory(DjangoModelFactory):
+    class Meta:
+        model = Organisation
+
+    name = factory.Sequence(lambda n: f"MDS {n}")
+    territory = factory.SubFactory(TerritoryFactory)
+
+
+class AgentFactory(DjangoModelFactory):
+    """An agent who can sign in with PASSWORD; `admin_of`, `basic_in`, `intervenant_in`, `services` and
+    `territorial_admin_of` take lists.
+    """
+
+    class Meta:
+        model = Agent
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"agent{n}@exemple.test")
+    first_name = factory.Sequence(lambda n: f"Prénom{n}")
+    last_name = factory.Sequence(lambda n: f"NOM{n}")
+    password = UNHASHED
+
+    @factory.post_generation
+    def services(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
+        self.services.set(extracted or [])
+
+    @factory.post_generation
+    def admin_of(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
+        _give(self, AccessLevel.ADMIN, extracted)
+
+    @factory.post_generation
+    def basic_in(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
+        _give(self, AccessLevel.BASIC, extracted)
+
+    @factory.post_generation
+    def intervenant_in(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
+        _give(self, AccessLevel.INTERVENANT, extracted)
+
+    @factory.post_generation
+    def territorial_admin_of(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
+        for territory in extracted or []:
+            AgentTerritorialRole.objects.create(agent=self, territory=territory)
+
+
+def _give(agent: Agent, level: str, organisations: Any) -> None:
+    for organisation in organisations or []:
+        AgentRole.objects.create(agent=agent, organisation=organisation, access_level=level)
+
+
+class AbsenceFactory(DjangoModelFactory):
+    class Meta:
+        model = Absence
+
+    agent = factory.SubFactory(AgentFactory)
+    title = "Congés"
+    first_day = datetime.date(2026, 12, 1)
+    start_time = datetime.time(9, 0)
+    end_day = factory.SelfAttribute("first_day")
+    end_time = datetime.time(17, 0)
