@@ -48,15 +48,15 @@ class TimeField(serializers.Field):
     def to_internal_value(self, data: Any) -> datetime.time:
         match = _TIME.fullmatch(data.strip()) if isinstance(data, str) else None
         if match:
-            parts = tuple(int(part or 0) for part in match.groups())
-            if parts == (24, 0, 0):
+            hour, minute, second = (int(part or 0) for part in match.groups())
+            if (hour, minute, second) == (24, 0, 0):
                 raise invalid(
                     data,
                     _("n'est pas une heure valide (24:00 n'existe pas : indiquez 00:00 du jour suivant)"),
                     format=self.format,
                 )
-            if parts < (24,) and max(parts[1:]) < 60:
-                return datetime.time(*parts)
+            if hour < 24 and minute < 60 and second < 60:
+                return datetime.time(hour, minute, second)
         raise invalid(
             data,
             _("n'est pas une heure valide (format attendu : %(format)s, par exemple 10:30)"),

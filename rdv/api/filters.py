@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import django_filters
 from django import forms
@@ -68,4 +68,4 @@ def filtered(
     if not bound.is_valid():
         failures: dict[str, list[ValidationError]] = bound.form.errors.as_data()
         raise Invalid(failures)
-    return bound.qs
+    return cast("QuerySet[Any]", bound.qs)

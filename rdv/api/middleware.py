@@ -9,6 +9,7 @@ from collections.abc import Callable
 from corsheaders.middleware import ACCESS_CONTROL_ALLOW_HEADERS, CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from rdv import VERSION
 
@@ -60,14 +61,14 @@ class ChunkedBodyMiddleware:
             # One byte over the limit is enough for the parsers to refuse it.
             body = meta["wsgi.input"].read(settings.RDV_MAX_BODY_BYTES + 1)
             meta["CONTENT_LENGTH"] = str(len(body))
-            request._stream = io.BytesIO(body)  # type: ignore[attr-defined]
+            request._stream = io.BytesIO(body)
         return self.get_response(request)
 
 
 class AnyHeaderCorsMiddleware(CorsMiddleware):
     """CORS with any request header allowed (contract 1.2): a preflight is answered with the names that it asks for."""
 
-    def add_response_headers(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def add_response_headers(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response = super().add_response_headers(request, response)
         asked = request.headers.get("Access-Control-Request-Headers")
         if asked and ACCESS_CONTROL_ALLOW_HEADERS in response:

@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 from django.http import QueryDict
 from django.utils.translation import gettext as _
-from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
+from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 
 from .errors import MalformedRequest, PayloadTooLarge, UnreadableBody
@@ -60,8 +60,10 @@ class StrictJSONParser(BaseParser):
         return document
 
 
-class WireFormParser(FormParser):
+class WireFormParser(BaseParser):
     """`application/x-www-form-urlencoded`. JSON sent under this type (curl's default) is noticed, and not read."""
+
+    media_type = "application/x-www-form-urlencoded"
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -124,7 +126,7 @@ class Parameters(dict[str, Any]):
 
     def __init__(self, request: Request, path: Mapping[str, Any], *, body: bool) -> None:
         _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
-        content = request.data if body else {}
+        content: Any = request.data if body else {}
         self.body_unread = isinstance(content, UnreadBody)
         super().__init__({**_flat(content), **_flat(request.query_params), **path})
         if any(_has_nul(value) for pair in self.items() for value in pair):

@@ -47,7 +47,8 @@ class WireSerializer(serializers.Serializer):
 
     def _check(self, row: Any, failures: dict[str, list[ValidationError]]) -> None:
         # Only what may be written is checked; relations were resolved by `assign`, with a query less.
-        checked = {name for name in self.fields if name not in failures}
+        shown: list[str] = list(self.fields)
+        checked = {name for name in shown if name not in failures}
         columns = row._meta.fields
         try:
             row.clean_fields(
@@ -55,7 +56,7 @@ class WireSerializer(serializers.Serializer):
             )
         except ValidationError as error:
             failures |= error.error_dict
-        ordered = {name: failures[name] for name in self.fields if name in failures}
+        ordered = {name: failures[name] for name in shown if name in failures}
         ordered |= {name: failures[name] for name in failures if name not in ordered}
         try:
             row.clean()

@@ -37,7 +37,7 @@ class WireView(APIView):
         """Scheme and host of this server, without a final slash: what absolute addresses begin with."""
         return self.request.build_absolute_uri("/")[:-1]
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         raise MethodNotAllowed(request.method or "")
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -47,12 +47,12 @@ class WireView(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Every authenticated answer repeats its credential (contract 2.4), in the form that the credential chooses."""
-        response = cast(Response, super().finalize_response(request, response, *args, **kwargs))
+        answer: Response = super().finalize_response(request, response, *args, **kwargs)
         credential = getattr(request, "auth", None)
         if credential is not None:
-            for name, value in credential.response_headers(request, response).items():
-                response[name] = value
-        return response
+            for name, value in credential.response_headers(request, answer).items():
+                answer[name] = value
+        return answer
 
 
 class ResourceViewSet(WireView, ViewSet):
@@ -62,6 +62,7 @@ class ResourceViewSet(WireView, ViewSet):
     """
 
     model: ClassVar[Any]
+    action: str
     representation: ClassVar[Representation]
     serializer_class: ClassVar[Any] = None
     filters: ClassVar[type | None] = None
@@ -70,7 +71,7 @@ class ResourceViewSet(WireView, ViewSet):
 
     def list(self, request: Request) -> Response:
         visible = self.model.objects.visible_to(request.user)
-        asked = filtered(visible, self.filters, self.params, request)
+        asked: Any = filtered(visible, self.filters, self.params, request)
         page = paginate(asked.for_wire(), self.representation.columns, self.params)
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))

@@ -1,0 +1,54 @@
+# Everything needs only Python 3.11 or later, git and make: packages are installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
+
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("RDV needs Python 3.11 or later (PYTHON=... names it)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+serve: $(VENV)/.installed ## the server, with demo data when the database is empty, on 127.0.0.1:8000
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py createcachetable
+	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@$(BIN)/python manage.py demo
+	@bin/welcome
+	@exec bin/serve
+
+test: $(VENV)/.installed ## the suite on the embedded database
+	$(PYTEST) $(ARGS)
+
+test-postgres: $(VENV)/.installed ## the suite on PostgreSQL: DATABASE_URL's, or one started and stopped here
+	bin/with-postgres $(PYTEST) $(ARGS)
+
+check: lint types migrations deploy-check coherence test test-postgres ## all that CI checks
+
+lint: $(VENV)/.installed ## style, format, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.installed ## strict types where they are configured
+	$(BIN)/mypy
+
+migrations: $(VENV)/.installed ## no model without its migration
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+deploy-check: $(VENV)/.installed ## Django's own review of the production settings
+	RDV_ENV=production RDV_SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	RDV_ALLOWED_HOSTS=rdv.agence.example DATABASE_URL=sqlite:///:memory: \
+	$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+coherence: $(VENV)/.installed ## installed packages agree with each other
+	$(BIN)/python -m pip check
+
+messages: $(VENV)/.installed ## compile the English sentences after a change of rdv/locale
+	$(BIN)/pybabel compile --domain django --directory rdv/locale
