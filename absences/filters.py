@@ -11,7 +11,7 @@ from agents.models import Agent, Organisation
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
 from rdv.api.times import PARIS
 
-from .models import Absence, AbsenceQuerySet, fold
+from .models import Absence, AbsenceQuerySet
 
 
 class AbsenceFilters(django_filters.FilterSet):
@@ -57,7 +57,7 @@ class AbsenceFilters(django_filters.FilterSet):
         return queryset.filter(updated_at__gte=value.replace(tzinfo=PARIS))
 
     def titled(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
-        return queryset.filter(folded_title__contains=fold(value))
+        return queryset.titled(value)
 
 
 # "from" is a word of Python, so it cannot be declared like the others.

@@ -15,7 +15,11 @@ UID_DOMAIN = "RDV Solidarités"
 ORGANIZER = "secretariat-auto@rdv-solidarites.fr"
 ORGANIZER_MAIRIE = "secretariat-auto@rdv-service-public.fr"
 
-_ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": None})
+# Control characters other than the tab have no place in a TEXT (RFC 5545 section 3.1).
+_ESCAPES = str.maketrans(
+    {chr(code): None for code in (*range(9), 11, 12, *range(14, 32), 127)}
+    | {"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": "\\n"}
+)
 
 
 def absence_uid(pk: int) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, StrIndex
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, AgentRole, Organisation
+from agents.signals import agent_left
 from rdv.api.messages import BLANK
 from rdv.api.times import PARIS
 
@@ -73,6 +75,14 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         """Those that begin at `moment` or later, a naive civil datetime."""
         day, time = moment.date(), moment.time()
         return self.filter(Q(first_day__gt=day) | Q(first_day=day, start_time__gte=time))
+
+    def titled(self, text: str) -> AbsenceQuerySet:
+        """Those whose title contains `text`, accents and case aside."""
+        folded = fold(text)
+        if not folded:  # of accents alone nothing is left, and every title would contain it
+            return self.none()
+        # Not LIKE: SQLite refuses long patterns.
+        return self.alias(place=StrIndex("folded_title", Value(folded))).filter(place__gt=0)
 
     def for_wire(self) -> AbsenceQuerySet:
         """In the order of the list (contract 4.2), with the organisation that each shows: its own, or the one of
@@ -158,8 +168,9 @@ class Absence(models.Model):
         super().save(**kwargs)
 
     def clean_fields(self, exclude: Any = None) -> None:
-        """An absence without end day ends on its first day (contract 1.10)."""
-        self.end_day = self.end_day or self.first_day
+        """An absence without end day ends on its first day (contract 1.10), unless one was sent that is unreadable."""
+        if "end_day" not in (exclude or ()):
+            self.end_day = self.end_day or self.first_day
         super().clean_fields(exclude)
 
     def clean(self) -> None:
@@ -187,3 +198,9 @@ class Absence(models.Model):
             return today.replace(year=today.year + YEARS_AHEAD)
         except ValueError:  # 29 February
             return today.replace(year=today.year + YEARS_AHEAD, day=28)
+
+
+@receiver(agent_left)
+def delete_absences(agent: Agent, **kwargs: Any) -> None:
+    """An agent who leaves takes their absences along (contract 2.9)."""
+    agent.absences.all().delete()

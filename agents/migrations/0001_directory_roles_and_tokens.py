@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(error_messages={'blank': 'doit être rempli(e)', 'null': 'doit être rempli(e)'}, max_length=255, verbose_name='nom')),
                 ('phone_number', models.CharField(blank=True, max_length=50, null=True, validators=[agents.models.directory.validate_phone_number], verbose_name='téléphone')),
                 ('email', models.EmailField(blank=True, error_messages={'invalid': "n'est pas valide"}, max_length=254, null=True, verbose_name='e-mail')),
-                ('verticale', models.CharField(choices=[('rdv_insertion', 'RDV-Insertion'), ('rdv_solidarites', 'RDV-Solidarités'), ('rdv_aide_numerique', 'RDV Aide Numérique'), ('rdv_mairie', 'RDV Mairie')], default='rdv_solidarites', max_length=20)),
+                ('verticale', models.CharField(choices=[('rdv_insertion', 'RDV-Insertion'), ('rdv_solidarites', 'RDV-Solidarités'), ('rdv_aide_numerique', 'RDV Aide Numérique'), ('rdv_mairie', 'RDV Mairie')], default='rdv_solidarites', error_messages={'blank': 'doit être rempli(e)', 'null': 'doit être rempli(e)'}, max_length=20)),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='créée le')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='modifiée le')),
             ],

@@ -105,7 +105,12 @@ class Organisation(models.Model):
         _("téléphone"), max_length=50, null=True, blank=True, validators=[validate_phone_number]
     )
     email = models.EmailField(_("e-mail"), null=True, blank=True, error_messages={"invalid": INVALID})
-    verticale = models.CharField(max_length=20, choices=Verticale.choices, default=Verticale.RDV_SOLIDARITES)
+    verticale = models.CharField(
+        max_length=20,
+        choices=Verticale.choices,
+        default=Verticale.RDV_SOLIDARITES,
+        error_messages={"null": BLANK, "blank": BLANK},
+    )
     created_at = models.DateTimeField(_("créée le"), auto_now_add=True)
     updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
 

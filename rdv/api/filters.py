@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from .errors import Invalid
+from .messages import invalid
 from .parsers import leading_integer
 from .times import read_moment
 
@@ -29,11 +30,15 @@ class IdFilter(django_filters.Filter):
 
 class _TextField(forms.Field):
     def clean(self, value: Any) -> str | None:
-        return value if isinstance(value, str) and value else None
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str):
+            raise invalid(value)
+        return value
 
 
 class TextFilter(django_filters.Filter):
-    """Text, as given: neither trimmed nor folded. Absent or empty: no filter."""
+    """Text, as given: neither trimmed nor folded. Absent or empty: no filter. A list (`name[]`) is refused."""
 
     field_class = _TextField
 

@@ -33,6 +33,8 @@ class WireSerializer(serializers.Serializer):
             try:
                 values[name] = None if raw is None or raw == "" else field.to_internal_value(raw)
             except ValidationError as error:
+                # No value at all: no other rule must judge by the one that is being replaced.
+                values[name] = None
                 failures[name] = error.error_list
         self.row = self.instance or self.model()
         self.before = vars(self.row).copy()

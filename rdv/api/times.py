@@ -12,23 +12,29 @@ from .messages import invalid
 
 PARIS = ZoneInfo("Europe/Paris")
 
-_DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    # In a query string an unescaped "+" arrives as a space; the wire's own instants have a space before the offset.
+    r"(?: ?(Z|[+ -][0-9]{2}:?[0-9]{2}))?)?"
+)
 
 
 def read_moment(text: str, *, end_of_day: bool = False) -> datetime.datetime:
     """A DATE or DATETIME of a filter as a naive civil datetime of Europe/Paris.
 
     A date alone is its midnight, or the midnight that ends it with `end_of_day`; an offset is converted; without
-    offset the time is already civil. Raises ValidationError when the text is neither.
+    offset the time is already civil. What the wire shows can be sent back as it is. Raises ValidationError when the
+    text is none of these.
     """
-    text = text.strip()
-    # In a query string an unescaped "+" arrives as a space.
-    match = _DATETIME.fullmatch(re.sub(r"(?<=:[0-9]{2}) (?=[0-9]{2}:?[0-9]{2}$)", "+", text))
+    match = _MOMENT.fullmatch(text.strip())
     try:
         if match:
-            moment = datetime.datetime.fromisoformat(match.group())
-            if match.group(1) is None and match.group(2) is None:
-                return moment + datetime.timedelta(days=1) if end_of_day else moment
+            day, time, offset = match.groups()
+            if time is None:
+                midnight = datetime.datetime.fromisoformat(day)
+                return _next_midnight(midnight) if end_of_day else midnight
+            moment = datetime.datetime.fromisoformat(f"{day}T{time}{(offset or '').replace(' ', '+')}")
             return moment.astimezone(PARIS).replace(tzinfo=None) if moment.tzinfo else moment
     except (ValueError, OverflowError):
         pass
@@ -37,6 +43,14 @@ def read_moment(text: str, *, end_of_day: bool = False) -> datetime.datetime:
         _("n'est pas une date ou une date et heure valide (format attendu : %(format)s)"),
         format="YYYY-MM-DD[THH:MM[:SS][±HH:MM]]",
     )
+
+
+def _next_midnight(midnight: datetime.datetime) -> datetime.datetime:
+    """The midnight after `midnight`; after the last day of the calendar, its last moment."""
+    try:
+        return midnight + datetime.timedelta(days=1)
+    except OverflowError:
+        return datetime.datetime.combine(midnight, datetime.time.max)
 
 
 def wire_datetime(moment: datetime.datetime) -> str:
