@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from rdv.api.errors import Unauthenticated
+from rdv.api.errors import CHALLENGE, Unauthenticated
 
 from . import tokens
 from .models import Agent, ClientToken, Refused
@@ -43,7 +43,7 @@ class SharedSecretCredential:
 
     kind = "shared_secret"
 
-    def response_headers(self, request: Request, response: Response) -> Mapping[str, str]:
+    def response_headers(self, params: Container[str], response: Response) -> Mapping[str, str]:
         return {}
 
     def describe(self) -> dict[str, Any]:
@@ -71,12 +71,11 @@ class TripleCredential:
             "uid": self.token.agent.uid,
         }
 
-    def response_headers(self, request: Request, response: Response) -> Mapping[str, str]:
+    def response_headers(self, params: Container[str], response: Response) -> Mapping[str, str]:
         """The triple; a renewed one after a successful request when `RDV_TOKEN_ROTATION` is `request`."""
         if settings.RDV_TOKEN_ROTATION != "request" or self.fresh or response.status_code >= 400:
             return self.triple()
-        unbatch = "unbatch" in request.query_params
-        match self.token.rotate(self.started, unbatch=unbatch):
+        match self.token.rotate(self.started, unbatch="unbatch" in params):
             case None:
                 return {}
             case "":
@@ -117,7 +116,7 @@ class SharedSecretAuthentication(BaseAuthentication):
         return agent, SharedSecretCredential()
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="rdv"'
+        return CHALLENGE
 
 
 class TripleAuthentication(BaseAuthentication):
@@ -137,7 +136,7 @@ class TripleAuthentication(BaseAuthentication):
         return token.agent, TripleCredential(token, secret)
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="rdv"'
+        return CHALLENGE
 
 
 def find_token(uid: str, client: str, secret: str) -> ClientToken:
@@ -176,9 +175,9 @@ def presented_triple(request: Request | HttpRequest) -> tuple[str, str, str] | N
 
 def _bearer(header: str) -> dict[str, str]:
     """The parts in `Authorization: Bearer <base64 of a JSON object>`; whatever is undecodable counts as empty."""
-    encoded = header.rpartition(" ")[2]
+    encoded = header.split()[-1:]
     try:
-        document = orjson.loads(base64.b64decode(encoded, validate=True))
+        document = orjson.loads(base64.b64decode("".join(encoded), validate=True))
     except (ValueError, binascii.Error):
         return {}
     if not isinstance(document, dict):

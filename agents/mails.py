@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.utils.translation import get_language, override
 
 from .models import Agent
 
@@ -17,14 +18,15 @@ _postman = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 
 def send_password_reset(agent: Agent, link: str) -> None:
-    """Send `agent` the link that lets them choose a new password."""
-    body = render_to_string("agents/password_reset.txt", {"agent": agent, "link": link})
-    subject, _newline, text = body.partition("\n")
-    _postman.submit(_send, EmailMessage(subject, text.lstrip(), settings.DEFAULT_FROM_EMAIL, [agent.email or ""]))
+    """Send `agent` the link that lets them choose a new password, in the language of the request."""
+    _postman.submit(_send, "agents/password_reset.txt", {"agent": agent, "link": link}, agent.email, get_language())
 
 
-def _send(message: EmailMessage) -> None:
+def _send(template: str, context: dict[str, object], recipient: str, language: str) -> None:
     try:
-        message.send()
+        with override(language):
+            # The first line is the subject.
+            subject, _newline, text = render_to_string(template, context).partition("\n")
+        EmailMessage(subject, text.lstrip(), settings.DEFAULT_FROM_EMAIL, [recipient]).send()
     except Exception:  # a mail server may fail in any way; the answer has left already
         logger.exception("A mail could not be sent")

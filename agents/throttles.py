@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
@@ -14,6 +15,9 @@ class PasswordRequestThrottle(SimpleRateThrottle):
 
     scope = "password_request"
     rate = "10/min"
+
+    def timer(self) -> float:
+        return timezone.now().timestamp()
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
         return self.cache_format % {"scope": self.scope, "ident": address_of(request._request)}

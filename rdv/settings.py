@@ -164,6 +164,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "rdv.api.client.address_of"
+AXES_USERNAME_FORM_FIELD = "username"  # what authenticate() is given; the default, "email", is never found there
 AXES_USERNAME_CALLABLE = "agents.passwords.typed_email"
 AXES_LOCKOUT_CALLABLE = "agents.pages.locked_out"
 AXES_VERBOSE = False
@@ -190,12 +191,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "rdv.api.middleware.WireMiddleware",
     "django_guid.middleware.guid_middleware",
+    "django.middleware.locale.LocaleMiddleware",  # early: a refused host is told so in the caller's language
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "rdv.api.middleware.Utf8Middleware",
     "rdv.api.middleware.ChunkedBodyMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

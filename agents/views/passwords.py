@@ -30,17 +30,24 @@ from rdv.api.times import auth_datetime
 from .base import AuthView
 
 
-def _allowed(url: str) -> bool:
-    """Whether a browser may be sent to `url`: its origin is this server's own or one of `RDV_REDIRECT_ORIGINS`."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    origin = f"{parts.scheme}://{parts.netloc}".lower()
-    return parts.scheme in ("http", "https") and origin in settings.RDV_REDIRECT_ORIGINS
+class ResetView(AuthView):
+    """What the request of a reset and its link share."""
+
+    @property
+    def origin(self) -> str:
+        """Where this server is found from outside, as its mails say."""
+        return (settings.RDV_PUBLIC_URL or self.base).lower()
+
+    def may_redirect_to(self, url: str) -> bool:
+        """Whether a browser may be sent to `url`, with a triple: to this server or one of `RDV_REDIRECT_ORIGINS`."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
+        return f"{parts.scheme}://{parts.netloc}".lower() in (self.origin, *settings.RDV_REDIRECT_ORIGINS)
 
 
-class Password(AuthView):
+class Password(ResetView):
     """`POST auth/password` asks for a mail; `PUT` and `PATCH` set a new password."""
 
     refusal = (401, "Unauthorized")  # in English on the wire
@@ -62,7 +69,7 @@ class Password(AuthView):
             raise Refusal(401, _("URL de redirection manquante."))
         if not email:
             raise Refusal(401, _("Vous devez soumettre un e-mail."))
-        if not _allowed(redirect_url):
+        if not self.may_redirect_to(redirect_url):
             raise Refusal(422, _("Redirection vers '%(url)s' non autorisée.") % {"url": redirect_url})
         agent = Agent.objects.filter(email=email, provider="email", is_active=True, deleted_at=None).first()
         if agent is not None:
@@ -71,7 +78,7 @@ class Password(AuthView):
                 "redirect_url": redirect_url,
                 "reset_password_token": f"{agent.pk}-{default_token_generator.make_token(agent)}",
             }
-            link = f"{settings.RDV_PUBLIC_URL or self.base}/api/v1/auth/password/edit?{urlencode(query)}"
+            link = f"{self.origin}/api/v1/auth/password/edit?{urlencode(query)}"
             mails.send_password_reset(agent, link)
         sentence = _("Un e-mail a été envoyé à '%(email)s' avec les instructions de réinitialisation du mot de passe.")
         return Response({"success": True, "message": sentence % {"email": email}})
@@ -130,7 +137,7 @@ class InvalidPassword(Refusal):
         return {"success": False, "errors": self.errors}
 
 
-class PasswordEdit(AuthView):
+class PasswordEdit(ResetView):
     """`GET auth/password/edit`: the mail's link, good for 6 hours; sends the browser on with a fresh triple."""
 
     authentication_classes = ()
@@ -140,7 +147,7 @@ class PasswordEdit(AuthView):
         number, _dash, token = (self.params.text("reset_password_token") or "").partition("-")
         url = self.params.text("redirect_url") or ""
         agent = Agent.objects.filter(pk=leading_integer(number), is_active=True, deleted_at=None).first()
-        if agent is None or not _allowed(url) or not default_token_generator.check_token(agent, token):
+        if agent is None or not self.may_redirect_to(url) or not default_token_generator.check_token(agent, token):
             raise UnknownRoute
         with transaction.atomic():
             agent.allow_password_change = True

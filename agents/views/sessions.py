@@ -128,7 +128,7 @@ class Me(WireView):
                     role.organisation.verticale,
                 ),
             }
-            for role in agent.roles.select_related("organisation").order_by("organisation")
+            for role in agent.roles.select_related("organisation").order_by("organisation_id")
         ]
         identity["services"] = [
             render_service(*row)

@@ -10,10 +10,19 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, BadRequest, PermissionDenied, SuspiciousOperation, ValidationError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.conf import settings
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, status
@@ -23,9 +32,18 @@ from .messages import NOT_INCLUDED, TOO_LONG
 
 logger = logging.getLogger("django.request")
 
+# What a 401 answers to somebody who sent no credential at all (RFC 9110 11.6.1).
+CHALLENGE = 'Bearer realm="rdv"'
+
 FORBIDDEN = gettext_lazy(
     "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"  # noqa: RUF001
 )
+
+
+def _in_french(message: Any) -> str:
+    """The sentence that stands for the code of a rule without one (contract 1.8): codes are never translated."""
+    with translation.override("fr"):
+        return str(message)
 
 
 def _in_wire_words(failure: ValidationError) -> tuple[str | None, Any, dict[str, Any]]:
@@ -45,6 +63,7 @@ class WireError(exceptions.APIException):
     """An error that renders itself: `status_code`, `body()` and the `headers` that go with it."""
 
     code = "error"
+    content_type: str | None = None
     hint: str | None = None
 
     def __init__(self) -> None:
@@ -87,8 +106,8 @@ class Unauthenticated(WireError):
     def __init__(self, reason: str | None = None) -> None:
         super().__init__()
         self.reason = reason
-        why = f'error="invalid_token", error_description="{reason}", ' if reason else ""
-        self.headers["WWW-Authenticate"] = f'Bearer {why}realm="rdv"'
+        why = f'Bearer error="invalid_token", error_description="{reason}", realm="rdv"'
+        self.headers["WWW-Authenticate"] = why if reason else CHALLENGE
 
     def sentence(self) -> str:
         return _("Vous devez vous connecter ou vous inscrire pour continuer.")
@@ -219,7 +238,7 @@ class Invalid(WireError):
         for attribute, failure in self._each():
             code, message, extra = _in_wire_words(failure)
             sentence = str(message) % extra if extra else str(message)
-            errors.setdefault(attribute, []).append({"error": code or sentence} | extra)
+            errors.setdefault(attribute, []).append({"error": code or _in_french(message)} | extra)
             messages.append(f"{attribute} {sentence}")
         return {"success": False, "errors": errors, "error_messages": messages}
 
@@ -229,6 +248,7 @@ class TooManyRequests(WireError):
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     code = "too_many_requests"
+    content_type = "application/json"  # without charset, contract 1.1
 
     def __init__(self, wait: float, limit: int) -> None:
         super().__init__()
@@ -251,6 +271,8 @@ class Refusal(WireError):
         super().__init__()
         self.status_code = status_code
         self._sentence = sentence
+        if status_code == status.HTTP_401_UNAUTHORIZED:
+            self.headers["WWW-Authenticate"] = CHALLENGE
         self.headers |= headers or {}
 
     def sentence(self) -> str:
@@ -286,8 +308,11 @@ def _as_wire_error(exc: Exception, request: HttpRequest | None = None) -> WireEr
             return UnreadableBody()
         case ValidationError():
             return Invalid(exc.error_dict if hasattr(exc, "error_dict") else {NON_FIELD_ERRORS: exc.error_list})
+        case RequestDataTooBig():
+            return PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
         case (
             exceptions.ParseError()
+            | UnreadablePostError()
             | BadRequest()
             | SuspiciousOperation()
             | MultiPartParserError()
@@ -306,7 +331,7 @@ def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
     body = error.body()
     if error.hint:
         body["hint"] = error.hint
-    return Response(body, status=error.status_code, headers=error.headers)
+    return Response(body, status=error.status_code, headers=error.headers, content_type=error.content_type)
 
 
 def _plain(error: WireError) -> JsonResponse:

@@ -40,10 +40,24 @@ class WireMiddleware:
         response = self.get_response(request)
         if request.path.startswith(API):
             response = conditional(request, response)
+            if not response.content and request.method != "HEAD":
+                del response["Content-Type"]  # of nothing: a preflight, a redirection
         for name, value in FIXED_HEADERS.items():
             response[name] = value
         response["X-Runtime"] = f"{time.perf_counter() - started:.6f}"
         return response
+
+
+class Utf8Middleware:
+    """Text is UTF-8 here, whatever charset a `Content-Type` announces: Django would read the address in it too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "charset" in (request.content_params or {}):
+            request.encoding = "utf-8"
+        return self.get_response(request)
 
 
 class ChunkedBodyMiddleware:

@@ -17,8 +17,8 @@ MAX_PAGE = 2**53 - 1
 
 def _leading(value: Any) -> int:
     """The leading integer of a scalar, as `page` is read: `2abc` is 2, `1.9` is 1, anything else 0."""
-    text = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    digits = text[: len(text) - len(text.lstrip("0123456789"))]
+    text = value.strip() if isinstance(value, str) else ""
+    digits = text[: len(text) - len(text.lstrip("0123456789"))].lstrip("0")
     return min(int(digits[:17]), MAX_PAGE) if digits else 0
 
 

@@ -5,6 +5,8 @@ Nothing here is read before the caller is known: the base view authenticates fir
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Mapping
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -19,6 +21,8 @@ from rest_framework.request import Request
 from .errors import MalformedRequest, PayloadTooLarge, UnreadableBody
 
 MAX_ID = 2**63 - 1
+# Far more than any parameter has, and few enough for a value to be shown again in an error.
+MAX_DEPTH = 100
 
 JSON_HINT = "Content-Type: application/json"
 
@@ -27,10 +31,21 @@ class UnreadBody(dict[str, Any]):
     """Stands for a body that holds something, but in a form that we do not read: it contributes no parameter."""
 
 
-def _read(stream: IO[bytes], context: Mapping[str, Any]) -> bytes:
+def _announced(request: Any) -> int:
+    """The length that the request says its body has; 0 when it says nothing that can be understood."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _read(stream: IO[bytes], context: Mapping[str, Any] | None) -> bytes:
+    """The whole body. Raises PayloadTooLarge, and MalformedRequest when less came than was announced."""
     body = stream.read(settings.RDV_MAX_BODY_BYTES + 1)
     if len(body) > settings.RDV_MAX_BODY_BYTES:
         raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
+    if context and len(body) < _announced(context["request"]):
+        raise MalformedRequest(_("Le corps de la requête est incomplet."))
     return body
 
 
@@ -45,7 +60,7 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        body = _read(stream, parser_context or {})
+        body = _read(stream, parser_context)
         if not body.strip():
             return {}
         try:
@@ -68,23 +83,26 @@ class WireFormParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> QueryDict | UnreadBody:
-        body = _read(stream, parser_context or {})
+        body = _read(stream, parser_context)
         if body.lstrip()[:1] in (b"{", b"["):
             return UnreadBody()
         return QueryDict(_utf8(body), encoding="utf-8")
 
 
 class WireMultiPartParser(MultiPartParser):
-    """`multipart/form-data`; files are left aside, since no parameter is one."""
+    """`multipart/form-data` in UTF-8; files are left aside, since no parameter is one."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        context = parser_context or {}
-        length = int(context["request"].META.get("CONTENT_LENGTH") or 0)
-        if length > settings.RDV_MAX_BODY_BYTES:
-            raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
-        return super().parse(stream, media_type, context).data
+        body = _read(stream, parser_context)
+        # Django puts a sign in the place of what it cannot decode; read byte for byte, nothing is lost.
+        bytewise = {**(parser_context or {}), "encoding": "latin-1"}
+        fields = super().parse(io.BytesIO(body), media_type, bytewise).data
+        text = QueryDict(mutable=True)
+        for name, values in fields.lists():
+            text.setlist(_text(name.encode("latin-1")), [_text(value.encode("latin-1")) for value in values])
+        return text
 
 
 class OtherBodyParser(BaseParser):
@@ -95,17 +113,22 @@ class OtherBodyParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> UnreadBody | dict[str, Any]:
-        return UnreadBody() if _read(stream, parser_context or {}).strip() else {}
+        return UnreadBody() if _read(stream, parser_context).strip() else {}
+
+
+def _text(raw: bytes) -> str:
+    """Raises MalformedRequest when `raw` is not UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise MalformedRequest(_("Un paramètre n'est pas de l'UTF-8 valide.")) from None
 
 
 def _utf8(raw: bytes) -> str:
     """The text of a query string or form, still encoded. Raises MalformedRequest when it decodes to invalid UTF-8."""
-    try:
-        if b"%" in raw:
-            unquote_to_bytes(raw).decode()
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise MalformedRequest(_("Un paramètre n'est pas de l'UTF-8 valide.")) from None
+    if b"%" in raw:
+        _text(unquote_to_bytes(raw))
+    return _text(raw)
 
 
 def _flat(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,16 +144,18 @@ class Parameters(dict[str, Any]):
     """The parameters of a request, merged: the path beats the query string, which beats the body.
 
     `body_unread` is true when a body was sent that contributed nothing because of its type.
-    Raises MalformedRequest (bad JSON, invalid UTF-8, NUL characters) and PayloadTooLarge.
+    Raises MalformedRequest (bad JSON, invalid UTF-8, NUL characters, too many levels) and PayloadTooLarge.
     """
 
     def __init__(self, request: Request, path: Mapping[str, Any], *, body: bool) -> None:
+        if _announced(request) > settings.RDV_MAX_BODY_BYTES:
+            raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
+        _text(request.META.get("PATH_INFO", "").encode("latin-1"))
         _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
         content: Any = request.data if body else {}
         self.body_unread = isinstance(content, UnreadBody)
         super().__init__({**_flat(content), **_flat(request.query_params), **path})
-        if any(_has_nul(value) for pair in self.items() for value in pair):
-            raise MalformedRequest(_("Un paramètre contient un caractère nul."))
+        _refuse_unspeakable(self)
 
     @property
     def hint(self) -> str | None:
@@ -150,12 +175,23 @@ class Parameters(dict[str, Any]):
         return None
 
 
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, list):
-        return any(_has_nul(item) for item in value)
-    return isinstance(value, dict) and any(_has_nul(item) for pair in value.items() for item in pair)
+def _refuse_unspeakable(parameters: Mapping[str, Any]) -> None:
+    """Raises MalformedRequest for a NUL character or too many levels. Level by level: depth costs no stack."""
+    level: list[Any] = [parameters]
+    for _depth in range(MAX_DEPTH):
+        if any("\x00" in value for value in level if isinstance(value, str)):
+            raise MalformedRequest(_("Un paramètre contient un caractère nul."))
+        names = [name for value in level if isinstance(value, dict) for name in value]
+        items = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        level = names + items
+        if not level:
+            return
+    raise MalformedRequest(_("Le corps de la requête a trop de niveaux imbriqués."))
 
 
 def leading_integer(value: Any) -> int:
@@ -165,6 +201,9 @@ def leading_integer(value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return 0
+    if isinstance(value, float):
+        # JSON numbers beyond 64 bits arrive as floats: their digits are not an identifier's.
+        value = int(value) if math.isfinite(value) else 0
     text = str(value).strip()
     digits = len(text) - len(text.lstrip("0123456789"))
     # 19 digits hold every 64-bit number; int() is not asked to read a megabyte of them.

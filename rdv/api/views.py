@@ -6,17 +6,18 @@ A resource's view declares its model, its representation, its serializer and its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, WireError
+from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, WireError
 from .filters import filtered
 from .pagination import paginate
 from .parsers import Parameters, leading_integer
@@ -26,11 +27,21 @@ from .renderers import Representation
 class WireView(APIView):
     """What all addresses of the API share: merged parameters, credential headers, the 405."""
 
-    @cached_property
-    def params(self) -> Parameters:
-        """The request's parameters. Read after authentication: nobody unknown makes us parse."""
-        body = self.request.method not in ("GET", "HEAD", "OPTIONS")
-        return Parameters(self.request, self.kwargs, body=body)
+    # Read after authentication: nobody unknown makes us parse.
+    params: Parameters
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who asks, whether they may, how often; then what they ask: a malformed request goes no further.
+
+        A verb that the address does not have, and OPTIONS, depend on nobody: 405 and the description are for anyone.
+        A good credential is repeated there too.
+        """
+        if request.method == "OPTIONS" or request.method not in self.allowed_methods:
+            with suppress(APIException):
+                self.perform_authentication(request)
+            return
+        super().initial(request, *args, **kwargs)
+        self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
 
     @property
     def base(self) -> str:
@@ -40,9 +51,14 @@ class WireView(APIView):
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         raise MethodNotAllowed(request.method or "")
 
+    def throttled(self, request: Request, wait: float | None) -> None:  # type: ignore[override]
+        limit = min(getattr(throttle, "num_requests", 0) for throttle in self.get_throttles())
+        raise TooManyRequests(wait or 0, limit)
+
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, WireError) and exc.hint is None and "params" in self.__dict__:
-            exc.hint = self.params.hint
+        params = getattr(self, "params", None)
+        if isinstance(exc, WireError) and exc.hint is None and params is not None:
+            exc.hint = params.hint
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
@@ -50,7 +66,7 @@ class WireView(APIView):
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
         credential = getattr(request, "auth", None)
         if credential is not None:
-            for name, value in credential.response_headers(request, answer).items():
+            for name, value in credential.response_headers(getattr(self, "params", ()), answer).items():
                 answer[name] = value
         return answer
 
