@@ -1,0 +1,224 @@
+"""The directory file as a whole: the sections of the directory, the absences, and how all of it is applied.
+
+Of an absence, `end_day` absent means the first day in a new one and leaves a stored one alone; null means the first
+day. `organisation` absent or null in a new one: it holds for all of the agent's. It may be one where the agent has no
+role: roles come and go, and an absence blocks its agent everywhere. See `agents.provision` for the other keys.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from agents.emails import normalise_email
+from agents.models import Organisation
+from agents.provision import (
+    Agents,
+    ChangedMeanwhile,
+    Organisations,
+    Passwords,
+    Problems,
+    Section,
+    Services,
+    Territories,
+    Track,
+    untracked,
+)
+from agents.provision.document import Shape, as_on_the_wire, items, quoted, text, text_or_nothing
+from agents.provision.section import batches, change, create, stored
+from rdv.api.fields import DateField, TimeField
+
+from .models import Absence
+
+# Any number, as long as nobody else locks with it.
+PROVISION_LOCK = 7_364_001
+
+
+class _Stored(NamedTuple):
+    pk: int
+    end_day: datetime.date
+    end_time: datetime.time
+    organisation_id: int | None
+
+
+# An agent's email, a title, a first day and a start time: what makes two absences the same.
+_Key = tuple[str, str, datetime.date, datetime.time]
+
+_read_date = as_on_the_wire(DateField())
+
+
+def _date_or_nothing(value: Any, path: str, problems: Problems) -> datetime.date | None:
+    return None if value is None else _read_date(value, path, problems)
+
+
+class Absences(Section[Absence]):
+    """Each by its agent, title, first day and start time; of several stored ones that are the same, the oldest."""
+
+    name = "absences"
+    shape = Shape(
+        required={
+            "agent_email": text,
+            "title": text,
+            "first_day": _read_date,
+            "start_time": as_on_the_wire(TimeField()),
+            "end_time": as_on_the_wire(TimeField()),
+        },
+        optional={"end_day": _date_or_nothing, "organisation": text_or_nothing, "departement_number": text},
+    )
+    columns = ("title", "first_day", "start_time", "end_day", "end_time")
+
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        problems: Problems,
+        organisations: Organisations,
+        agents: Agents,
+        track: Track = untracked,
+    ) -> None:
+        super().__init__(problems)
+        self._organisations, self._agents = organisations, agents
+        entries = self._entries(document)
+        agents.find({key[0]: None for key in entries})
+        known = self._stored(entries)
+        for key, (path, values) in _followed(entries, track):
+            self._compare(key, values, path, known.get(key))
+
+    def write(self, track: Track = untracked) -> None:
+        """Raises ChangedMeanwhile when an absence to be changed is gone."""
+        create(Absence, self.created, track, "absences")
+        now = timezone.now()
+        for batch in track(batches(self.updated), "changed absences"):
+            locked = Absence.objects.select_for_update().filter(pk__in=[absence.pk for absence in batch])
+            versions = dict(locked.order_by("pk").values_list("pk", "version"))
+            for absence in batch:
+                if absence.pk not in versions:
+                    raise ChangedMeanwhile
+                absence.version = versions[absence.pk] + 1
+                absence.updated_at = now
+            change(Absence, batch, ("end_day", "end_time", "organisation", "version", "updated_at"))
+
+    def _entries(self, document: Mapping[str, Any]) -> dict[_Key, tuple[str, dict[str, Any]]]:
+        """By key, the path and the values of each absence of the file."""
+        entries: dict[_Key, tuple[str, dict[str, Any]]] = {}
+        for path, item in items(document, self.name, self.problems):
+            values = self.shape.read(item, path, self.problems)
+            try:
+                email = normalise_email(values.pop("agent_email"))
+                key = (email, values["title"], values["first_day"], values["start_time"])
+            except KeyError:  # told already
+                continue
+            if not self.is_repeated(key, path):
+                entries[key] = (path, values)
+        return entries
+
+    def _stored(self, wanted: Mapping[_Key, Any]) -> dict[_Key, _Stored]:
+        emails = {agent.pk: email for email, agent in self._agents.known.items() if agent.pk is not None}
+        listed = {key[0] for key in wanted}
+        pks = [pk for pk, email in emails.items() if email in listed]
+        rows = Absence.objects.order_by("-pk").values_list(
+            "agent_id", "title", "first_day", "start_time", "pk", "end_day", "end_time", "organisation_id"
+        )
+        found = {}
+        for agent, title, first_day, start_time, *rest in stored(rows, "agent", pks):
+            key = (emails[agent], title, first_day, start_time)
+            if key in wanted:
+                found[key] = _Stored(*rest)
+        return found
+
+    def _compare(self, key: _Key, values: dict[str, Any], path: str, found: _Stored | None) -> None:
+        email = key[0]
+        agent = self._agents.known.get(email)
+        if agent is None:
+            self.problems.add(f"{path}.agent_email", f"no agent with the email {quoted(email)}")
+        kept_for = "organisation" in values
+        organisation = self._organisation(values, path)
+        if found is None:
+            absence = Absence(agent=agent, organisation=organisation, **values)
+            self.check(absence, self.columns, path)
+            self.created.append(absence)
+            return
+        end_day = (values["end_day"] or values["first_day"]) if "end_day" in values else found.end_day
+        same = (end_day, values.get("end_time", found.end_time)) == (found.end_day, found.end_time)
+        if same and (not kept_for or _is(organisation, found.organisation_id)):
+            self.unchanged += 1
+            return
+        absence = Absence(pk=found.pk, agent=agent, **values | {"end_day": end_day})
+        if kept_for:
+            absence.organisation = organisation
+        else:
+            absence.organisation_id = found.organisation_id
+        self.check(absence, self.columns, path)
+        self.updated.append(absence)
+
+    def _organisation(self, values: dict[str, Any], path: str) -> Organisation | None:
+        name, number = values.pop("organisation", None), values.pop("departement_number", None)
+        if name is None:
+            return None
+        return self._organisations.named(name, number, f"{path}.organisation")
+
+
+def _is(organisation: Organisation | None, pk: int | None) -> bool:
+    """Whether `organisation`, which may not be stored yet, is the one that `pk` refers to."""
+    return pk is None if organisation is None else organisation.pk is not None and organisation.pk == pk
+
+
+def _followed(entries: Mapping[_Key, Any], track: Track) -> Any:
+    return track(list(entries.items()), "reading absences")
+
+
+class Plan:
+    """A file against the database: what would change. Raises Refused, with every problem, if the file cannot be."""
+
+    def __init__(self, document: Mapping[str, Any], track: Track = untracked) -> None:
+        problems = Problems()
+        self.territories = Territories(document, problems)
+        self.services = Services(document, problems)
+        self.organisations = Organisations(document, problems, self.territories)
+        self.agents = Agents(document, problems, self.territories, self.services, self.organisations)
+        self.absences = Absences(document, problems, self.organisations, self.agents, track)
+        problems.refuse()
+        self.sections = (self.territories, self.services, self.organisations, self.agents, self.absences)
+        self.left_without_admin = self.agents.left_without_admin()
+
+    def changes_anything(self) -> bool:
+        return any(section.created or section.updated for section in self.sections)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{section.name}: {section.tally()}" for section in self.sections)
+
+    def write(self, track: Track = untracked) -> None:
+        self.territories.write()
+        self.services.write()
+        self.organisations.write()
+        self.agents.write(track)
+        self.absences.write(track)
+
+
+def provision(document: Mapping[str, Any], *, dry_run: bool = False, track: Track = untracked) -> Plan:
+    """Apply a file, all of it or nothing, or with `dry_run` only look; gives what changed, or would.
+
+    Raises Refused with every problem of the file, ChangedMeanwhile, and what the database raises.
+    The first look needs no lock: a file that changes nothing, and the slow hashes of passwords, keep nobody waiting.
+    """
+    passwords = Passwords()
+    plan = Plan(document, track)
+    plan.agents.settle_passwords(passwords, track)
+    if dry_run or not plan.changes_anything():
+        return plan
+    with transaction.atomic():
+        _one_at_a_time()
+        plan = Plan(document, track)
+        plan.agents.settle_passwords(passwords, track)
+        plan.write(track)
+    return plan
+
+
+def _one_at_a_time() -> None:
+    """Wait until no other provision is under way. SQLite's transactions do so by themselves."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (PROVISION_LOCK,))

@@ -1,0 +1,63 @@
+"""What joins agents to the rest of the directory: services, roles, territorial roles; stored, gained and lost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.db import models
+
+from .section import batches, change, create, stored
+
+
+class Links:
+    """The rows of `model`, each of which joins an agent to a row of another model, its `target`.
+
+    `agents` are the ids of those whose links may be replaced.
+    """
+
+    def __init__(self, model: type[models.Model], target: str, agents: Iterable[int]) -> None:
+        self.model, self.target = model, target
+        self._kept: dict[int | None, dict[int, Any]] = defaultdict(dict)
+        self._gained: list[Any] = []
+        self._changed: list[Any] = []
+        self._lost: list[int] = []
+        self._columns: set[str] = set()
+        for link in stored(model._default_manager.all(), "agent", agents):
+            self._kept[link.agent_id][getattr(link, f"{target}_id")] = link
+
+    def replace(self, agent: models.Model, wanted: Iterable[tuple[models.Model, Mapping[str, Any]]]) -> bool:
+        """Let `agent` be joined to exactly the rows of `wanted`, with the values beside each; tells whether it changes
+        anything. Neither the agent nor the rows need to be stored yet.
+        """
+        before = self._kept.pop(agent.pk, {})
+        anything = False
+        for row, values in wanted:
+            link = before.pop(row.pk, None)
+            if link is None:
+                self._gained.append(self.model(agent=agent, **{self.target: row}, **values))
+                anything = True
+                continue
+            self._kept[agent.pk][row.pk] = link
+            changed = {column for column, value in values.items() if getattr(link, column) != value}
+            if changed:
+                for column in changed:
+                    setattr(link, column, values[column])
+                self._columns |= changed
+                self._changed.append(link)
+                anything = True
+        self._lost += [link.pk for link in before.values()]
+        return anything or bool(before)
+
+    def current(self) -> Iterator[Any]:
+        """The links as they will be."""
+        yield from self._gained
+        for kept in self._kept.values():
+            yield from kept.values()
+
+    def write(self) -> None:
+        for batch in batches(self._lost):
+            self.model._default_manager.filter(pk__in=batch).delete()
+        change(self.model, self._changed, self._columns)
+        create(self.model, self._gained)
