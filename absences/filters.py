@@ -13,6 +13,9 @@ from rdv.api.times import PARIS
 
 from .models import Absence, AbsenceQuerySet
 
+# Nothing changed earlier; the first moments of the calendar have no equal in UTC.
+LONG_AGO = datetime.datetime.fromisoformat("1970-01-01")
+
 
 class AbsenceFilters(django_filters.FilterSet):
     """Each narrows the list; together they are combined with "and". Moments are DATE or DATETIME (see `read_moment`).
@@ -54,7 +57,7 @@ class AbsenceFilters(django_filters.FilterSet):
         return queryset.starting_before(value)
 
     def changed(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
-        return queryset.filter(updated_at__gte=value.replace(tzinfo=PARIS))
+        return queryset.filter(updated_at__gte=max(value, LONG_AGO).replace(tzinfo=PARIS))
 
     def titled(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
         return queryset.titled(value)
