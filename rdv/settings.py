@@ -45,10 +45,9 @@ def setting(name: str, read: Callable[[Any], Any] = lambda value: value, expecte
     """The value of a variable; stops the start when `read` does not understand it (`expected` says what it would)."""
     try:
         return read(env(name))
-    except (ValueError, KeyError, IndexError) as error:
-        raise ImproperlyConfigured(
-            f"{name}={os.environ.get(name)!r} is not understood; expected {expected}."
-        ) from error
+    except (ValueError, KeyError, IndexError, ImproperlyConfigured) as error:
+        shown = f"={os.environ.get(name)!r}" if name.startswith("RDV_") else ""  # addresses hold passwords
+        raise ImproperlyConfigured(f"{name}{shown} is not understood; expected {expected}.") from error
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -91,6 +90,12 @@ def origins(urls: list[str]) -> list[str]:
     if not all(re.fullmatch(r"https?://[^/]+", url) for url in urls):
         raise ValueError
     return [url.lower() for url in urls]
+
+
+def database(url: str) -> dict[str, Any]:
+    if not re.match(r"(sqlite|postgres|postgresql)://", url):
+        raise ValueError
+    return env.db_url_config(url)
 
 
 A_DURATION = "a number and s, m, h or d, such as 24h"
@@ -198,7 +203,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "rdv.api.middleware.Utf8Middleware",
     "rdv.api.middleware.ChunkedBodyMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -280,7 +284,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_COOKIE_HTTPONLY = True
-TLS = PRODUCTION and setting("RDV_TLS", one_of("on", "off"), "on or off") == "on"
+TLS = setting("RDV_TLS", one_of("on", "off"), "on or off") == "on" and PRODUCTION
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
 if TLS:
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
@@ -296,7 +300,13 @@ WHITENOISE_MANIFEST_STRICT = False
 
 # Where things are kept.
 
-DATABASES = {"default": env.db_url_config(setting("DATABASE_URL") or f"sqlite:///{ROOT / 'var' / 'rdv.sqlite3'}")}
+DATABASES = {
+    "default": setting(
+        "DATABASE_URL",
+        lambda url: database(url or f"sqlite:///{ROOT / 'var' / 'rdv.sqlite3'}"),
+        "sqlite:///path or postgres://user:password@host/name",
+    )
+}
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     # Readers never wait; writers queue for the lock instead of failing half-way; a commit is on the disk when it is
@@ -312,18 +322,14 @@ if _database["ENGINE"].endswith("sqlite3"):
 elif _database["ENGINE"].endswith("postgresql"):
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
-else:
-    raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:// or postgres://.")
 
-_cache = setting("CACHE_URL")
 CACHES = {
-    "default": env.cache_url_config(_cache)
-    if _cache
-    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "rdv_cache"}
+    "default": setting("CACHE_URL", lambda url: url and env.cache_url_config(url), "an address: redis://host:6379/0")
+    or {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "rdv_cache"}
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-vars().update(env.email_url_config(setting("EMAIL_URL")))
+vars().update(setting("EMAIL_URL", env.email_url_config, "an address: smtp://user:password@host:25"))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = setting("RDV_MAIL_FROM")
 
 # Words and hours.

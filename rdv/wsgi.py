@@ -2,8 +2,11 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rdv.settings")
+django.setup(set_prefix=False)
 
-application = get_wsgi_application()
+from rdv.api.handler import WireHandler  # noqa: E402 - Django must be set up first
+
+application = WireHandler()

@@ -48,18 +48,6 @@ class WireMiddleware:
         return response
 
 
-class Utf8Middleware:
-    """Text is UTF-8 here, whatever charset a `Content-Type` announces: Django would read the address in it too."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "charset" in (request.content_params or {}):
-            request.encoding = "utf-8"
-        return self.get_response(request)
-
-
 class ChunkedBodyMiddleware:
     """Gives a body sent without `Content-Length` (chunked) its length, within the limit, so that it is not lost.
 

@@ -150,7 +150,7 @@ class Parameters(dict[str, Any]):
     def __init__(self, request: Request, path: Mapping[str, Any], *, body: bool) -> None:
         if _announced(request) > settings.RDV_MAX_BODY_BYTES:
             raise PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
-        _text(request.META.get("PATH_INFO", "").encode("latin-1"))
+        _utf8(request.path_info.encode())  # Django shows what it could not decode as it was, with "%"
         _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
         content: Any = request.data if body else {}
         self.body_unread = isinstance(content, UnreadBody)
