@@ -1,0 +1,84 @@
+"""The README's lines work as they are, pasted one block after another against a live server with the demo directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rdv.settings import ROOT
+
+from .server import Server, fresh_database
+
+BLOCK = re.compile(r"<!-- run: (\w+)(?: (\d+))? -->\n```sh\n(.*?)```", re.DOTALL)
+README = Path(ROOT, "README.md").read_text(encoding="utf-8")
+
+
+def blocks(tool: str) -> list[tuple[str, int | None]]:
+    return [(script, int(status) if status else None) for name, status, script in BLOCK.findall(README) if name == tool]
+
+
+@pytest.fixture(scope="module")
+def demo_server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    with fresh_database(folder) as database:
+        server = Server(folder, database)
+        try:
+            server.start()
+            server.manage("demo")
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(demo_server, tmp_path_factory):
+    """Runs a script as a new user would: in an empty folder, with HTTPie on the path, addresses as in the README."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "HTTPIE_CONFIG_DIR": str(home),
+        "LANG": "C.UTF-8",
+    }
+
+    def run(script: str, *prelude: str) -> subprocess.CompletedProcess[str]:
+        # HTTPie fails on 4xx when asked to; the README's reader sees the status instead.
+        script = script.replace("http://127.0.0.1:8000", demo_server.address)
+        script = re.sub(r"^http ", "http --ignore-stdin --check-status ", script, flags=re.MULTILINE)
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", "\n".join((*prelude, script))],
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.live
+def test_the_lines_for_httpie_sign_in_list_create_change_and_delete(shell):
+    for script, status in blocks("httpie"):
+        done = shell(script)
+        expected = 0 if status is None else status // 100
+        assert done.returncode == expected, f"{script}\n{done.stdout}\n{done.stderr}"
+        if status:
+            assert '"start_time"' in done.stdout
+    assert len(blocks("httpie")) == 4
+
+
+@pytest.mark.live
+def test_the_lines_for_curl_sign_in_list_create_and_sign_out(shell):
+    for script, _status in blocks("curl"):
+        done = shell(script)
+        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        assert '"title":"RTT"' in done.stdout
+        assert done.stdout.endswith('{"success":true}')
+    assert blocks("curl")
