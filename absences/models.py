@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, AgentRole, Organisation
 from agents.signals import agent_left
+from rdv.api.folding import fold
 from rdv.api.messages import BLANK
 from rdv.api.times import PARIS
 
@@ -23,12 +23,6 @@ FIRST_YEAR = 2018
 YEARS_AHEAD = 5
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
-
-
-def fold(text: str) -> str:
-    """`text` without accents or case, for comparisons that are the same on every database."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
 
 
 class FoldedField(models.TextField):
@@ -189,6 +183,15 @@ class Absence(models.Model):
                 failures[name] = [ValidationError(_("ne peut pas être avant 2018"))]
         if failures:
             raise ValidationError(failures)  # type: ignore[arg-type]
+
+    @property
+    def may_be_kept_for_organisation(self) -> bool:
+        """Whether `organisation` is one of the agent's, or none. Asked when it is chosen, not at each change: agents
+        leave organisations, and what they filed there stays.
+        """
+        if self.organisation_id is None:
+            return True
+        return AgentRole.objects.filter(agent=self.agent_id, organisation=self.organisation_id).exists()
 
     @staticmethod
     def last_day_allowed() -> datetime.date:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from agents.models import Agent, Organisation
+from agents.models import Agent
 from agents.serializers import render_agent, render_organisation
 from rdv.api.errors import NotFound
 from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
@@ -134,7 +134,7 @@ class AbsenceSerializer(WireSerializer):
             row.agent = agent
         if organisation != "unchanged":
             row.organisation_id = organisation
-            if organisation is not None and not self._may_be_kept_for(row):
+            if not row.may_be_kept_for_organisation and self._is_in_sight(row.agent_id):
                 failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
 
     def _agent(self) -> Agent | None:
@@ -150,10 +150,6 @@ class AbsenceSerializer(WireSerializer):
             raise NotFound("agent")
         return agent
 
-    def _may_be_kept_for(self, row: Absence) -> bool:
-        """Whether the organisation is one of the agent's. Of an agent out of sight nothing is told: 403 will follow."""
-        caller = self.context["request"].user
-        return (
-            Organisation.objects.filter(pk=row.organisation_id, roles__agent=row.agent_id).exists()
-            or not Agent.objects.visible_to(caller).filter(pk=row.agent_id).exists()
-        )
+    def _is_in_sight(self, agent_id: int) -> bool:
+        """Of an agent out of sight nothing is told, not even where they work: 403 will follow."""
+        return Agent.objects.visible_to(self.context["request"].user).filter(pk=agent_id).exists()

@@ -11,6 +11,7 @@ def locked_out(request: HttpRequest, response: HttpResponse | None = None, crede
     """Too many failed sign-ins: the API's answer as it is, a page for somebody in a browser."""
     if request.path.startswith("/api/") and response is not None:
         return response
-    page = render(request, "agents/locked_out.html", status=429)
-    page["Retry-After"] = str(int(settings.RDV_SIGN_IN_LIMIT.window.total_seconds()))
+    wait = int(settings.RDV_SIGN_IN_LIMIT.window.total_seconds())
+    page = render(request, "agents/locked_out.html", {"minutes": -(-wait // 60)}, status=429)
+    page["Retry-After"] = str(wait)
     return page

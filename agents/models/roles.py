@@ -6,16 +6,36 @@ Roles are per organisation: admin here, basic there.
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import TAKEN
+
+LAST_ADMIN = _("Une organisation garde toujours un administrateur : nommez-en d'abord un autre dans %(organisations)s.")
 
 
 class AccessLevel(models.TextChoices):
     BASIC = "basic", _("agent")
     ADMIN = "admin", _("administrateur")
     INTERVENANT = "intervenant", _("intervenant")
+
+
+class AgentRoleQuerySet(models.QuerySet["AgentRole"]):
+    def last_admins(self) -> AgentRoleQuerySet:
+        """Those of these roles, taken together, without which an organisation would have no admin: it always keeps
+        one (contract 3.1). Whoever takes roles away asks first.
+        """
+        admins = self.filter(access_level=AccessLevel.ADMIN)
+        others = AgentRole.objects.filter(organisation=OuterRef("organisation"), access_level=AccessLevel.ADMIN)
+        return admins.filter(~Exists(others.exclude(pk__in=self.values("pk"))))
+
+    def keep_last_admins(self) -> None:
+        """Raises ValidationError, naming the organisations, when one would lose its last admin with these roles."""
+        organisations = self.last_admins().order_by("organisation__name").values_list("organisation__name", flat=True)
+        if names := ", ".join(organisations):
+            raise ValidationError(LAST_ADMIN, code="last_admin", params={"organisations": names})
 
 
 class AgentRole(models.Model):
@@ -30,6 +50,8 @@ class AgentRole(models.Model):
     access_level = models.CharField(
         _("niveau d'accès"), max_length=11, choices=AccessLevel.choices, default=AccessLevel.BASIC
     )
+
+    objects = AgentRoleQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("rôle")
@@ -50,6 +72,13 @@ class AgentRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent} : {self.get_access_level_display()}, {self.organisation}"
+
+    def clean(self) -> None:
+        """A change must not take away an organisation's last admin: by another level, or by another organisation."""
+        stored = AgentRole.objects.filter(pk=self.pk)
+        if self.access_level == AccessLevel.ADMIN:
+            stored = stored.exclude(organisation=self.organisation_id)
+        stored.keep_last_admins()
 
 
 class AgentTerritorialRole(models.Model):

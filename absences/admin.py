@@ -1,0 +1,125 @@
+"""The pages of absences."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin.base import HouseAdmin, LinkFilter, RowForm
+from agents.models import Agent, Organisation
+from rdv.api.times import PARIS
+
+from .models import Absence
+
+for whose, parameter in ((Agent, "agent"), (Organisation, "organisation")):
+    admin.site.get_model_admin(whose).lists += ((_("absences"), "absences_absence", parameter),)
+
+
+class OfAgent(LinkFilter):
+    title = _("agent")
+    parameter_name = "agent"
+    model = Agent
+
+    def narrow(self, queryset: Any, chosen: Agent) -> Any:
+        return queryset.filter(agent=chosen)
+
+
+class OfOrganisation(LinkFilter):
+    """As on the API's list: of its agents, kept for it or for all of theirs."""
+
+    title = _("organisation")
+    parameter_name = "organisation"
+    model = Organisation
+
+    def narrow(self, queryset: Any, chosen: Organisation) -> Any:
+        return queryset.of_organisation(Organisation.objects.filter(pk=chosen.pk))
+
+
+class PeriodFilter(admin.SimpleListFilter):
+    """By spans that an index serves; a hierarchy of dates would read every row."""
+
+    title = _("période")
+    parameter_name = "period"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("now", _("En ce moment")),
+            ("week", _("Les 7 jours à venir")),
+            ("month", _("Les 30 jours à venir")),
+            ("future", _("À venir")),
+            ("past", _("Terminées")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        now = timezone.now().astimezone(PARIS).replace(tzinfo=None)
+        match self.value():
+            case "now":
+                return queryset.ending_after(now).starting_before(now)
+            case "week":
+                return queryset.ending_after(now).starting_before(now + datetime.timedelta(days=7))
+            case "month":
+                return queryset.ending_after(now).starting_before(now + datetime.timedelta(days=30))
+            case "future":
+                return queryset.starting_from(now)
+            case "past":
+                return queryset.exclude(pk__in=Absence.objects.ending_after(now).values("pk"))
+        return queryset
+
+
+class AbsenceForm(RowForm):
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        agent, organisation = values.get("agent"), values.get("organisation")
+        chosen = not {"agent", "organisation"}.isdisjoint(self.changed_data)
+        if chosen and agent and not Absence(agent=agent, organisation=organisation).may_be_kept_for_organisation:
+            self.add_error("organisation", _("n'est pas une organisation de l'agent"))
+        return values
+
+
+@admin.register(Absence)
+class AbsenceAdmin(HouseAdmin):
+    form = AbsenceForm
+    list_display = ("title", "agent", "starts", "ends", "kept_for")
+    list_select_related = ("agent", "organisation")
+    list_filter = (OfAgent, OfOrganisation, PeriodFilter, ("agent__services", admin.RelatedFieldListFilter))
+    search_fields = ("title",)
+    search_help_text = _("Titre, ou nom, prénom ou e-mail de l'agent ; les accents ne comptent pas")
+    autocomplete_fields = ("agent", "organisation")
+    fieldsets = (
+        (None, {"fields": ("agent", "title", "organisation")}),
+        (_("Quand"), {"fields": (("first_day", "start_time"), ("end_day", "end_time"))}),
+        (_("Repères"), {"classes": ("collapse",), "fields": ("version", "created_at", "updated_at")}),
+    )
+    readonly_fields = ("version", "created_at", "updated_at")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets if obj else self.fieldsets[:2]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        for word in search_term.split():
+            titled = Absence.objects.titled(word).values("pk")
+            queryset = queryset.filter(Q(pk__in=titled) | Q(agent__in=Agent.objects.matching(word)))
+        return queryset, False
+
+    @admin.display(description=_("début"), ordering="first_day")
+    def starts(self, absence: Absence) -> str:
+        return _moment(absence.first_day, absence.start_time)
+
+    @admin.display(description=_("fin"), ordering="end_day")
+    def ends(self, absence: Absence) -> str:
+        return _moment(absence.end_day, absence.end_time)
+
+    @admin.display(description=_("organisation"), empty_value=_("toutes"))
+    def kept_for(self, absence: Absence) -> Organisation | None:
+        return absence.organisation
+
+
+def _moment(day: datetime.date, time: datetime.time) -> str:
+    return f"{date_format(day, 'D j N Y')} {date_format(time, 'TIME_FORMAT')}"

@@ -1,0 +1,169 @@
+"""What the administration pages share: quick lists, filters set by a link, failures told beside their field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models
+from django.db.models.expressions import F
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+
+class RowForm(forms.ModelForm):
+    """Tells a value that is taken beside its field, the last of the constraint as in the API, not above the form."""
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        above = errors.error_dict.get(NON_FIELD_ERRORS, []) if hasattr(errors, "error_dict") else []
+        if any(failure.code == "taken" for failure in above):
+            others = [failure for failure in errors.error_dict.pop(NON_FIELD_ERRORS) if failure.code != "taken"]
+            if others:
+                errors.error_dict[NON_FIELD_ERRORS] = others
+            for name, failure in self._taken():
+                errors.error_dict.setdefault(name, []).append(failure)
+        super()._update_errors(errors)  # type: ignore[misc]
+
+    def _taken(self) -> Iterator[tuple[str, ValidationError]]:
+        excluded = self._get_validation_exclusions()
+        for constraint in self.instance._meta.constraints:
+            try:
+                constraint.validate(type(self.instance), self.instance, exclude=excluded)
+            except ValidationError as failure:
+                if failure.code == "taken":
+                    name = self._last_column(constraint)
+                    yield name if name in self.fields else NON_FIELD_ERRORS, failure
+
+    @staticmethod
+    def _last_column(constraint: Any) -> str:
+        if constraint.fields:
+            return str(constraint.fields[-1])
+        return next(part.name for whole in constraint.expressions for part in whole.flatten() if isinstance(part, F))
+
+
+class _Named:
+    """Relations are chosen by typing, and shown with what tells homonyms apart: `choice_text` of the other's page."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+        other = self.admin_site._registry.get(db_field.remote_field.model)  # type: ignore[attr-defined]
+        if field is not None and isinstance(other, HouseAdmin):
+            field.label_from_instance = other.choice_text
+            field.queryset = other.choices()
+        return field
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Without the buttons that add, change or delete the other row: it has its own page."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        widget = getattr(field, "widget", None)
+        for verb in ("add", "change", "delete", "view"):
+            if hasattr(widget, f"can_{verb}_related"):
+                setattr(widget, f"can_{verb}_related", False)
+        return field
+
+
+class HouseAdmin(_Named, admin.ModelAdmin):
+    """A list of ours: one count, no facets, pages of 50."""
+
+    form = RowForm
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    # What a right on these rows is for; the choice of rights on the agent's page offers no other.
+    verbs: ClassVar[Mapping[str, Any]] = {
+        "view": _("voir"),
+        "add": _("créer"),
+        "change": _("modifier"),
+        "delete": _("supprimer"),
+    }
+    # What hangs on a row, each as (name, page, parameter of its filter); apps above this one add theirs.
+    lists: tuple[tuple[Any, str, str], ...] = ()
+
+    # Titles that are names: Django's sentences ask for elisions that they do not make ("Modification de agent").
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, title | (extra_context or {}))
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        name = self.opts.verbose_name
+        title = {"title": capfirst(name) if object_id else _("Ajouter : %(name)s") % {"name": name}}
+        return super().changeform_view(request, object_id, form_url, title | (extra_context or {}))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        title = {"title": _("Supprimer : %(name)s") % {"name": self.opts.verbose_name}}
+        return super().delete_view(request, object_id, title | (extra_context or {}))
+
+    def choices(self) -> models.QuerySet[Any]:
+        """The rows that others may be linked to."""
+        return self.model._default_manager.all()
+
+    @admin.display(description=_("voir aussi"))
+    def related_lists(self, row: Any) -> SafeString:
+        """Links to the lists of what hangs on `row`."""
+        return format_html_join(" · ", "{}", ((to_list(name, page, **{by: row.pk}),) for name, page, by in self.lists))
+
+    def choice_text(self, row: Any) -> str:
+        """How a row is told from its homonyms where one is chosen."""
+        return str(row)
+
+
+class HouseInline(_Named, admin.TabularInline):
+    """Rows that belong to another: who may change that one may change these, on its page."""
+
+    form = RowForm
+    extra = 0
+    show_change_link = False
+
+    def _may(self, request: HttpRequest, obj: Any, verb: str) -> bool:
+        parent = self.admin_site._registry[self.parent_model]
+        return bool(getattr(parent, f"has_{verb}_permission")(request, obj))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj, "view")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj, "change")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj, "change")
+
+
+class LinkFilter(admin.SimpleListFilter):
+    """Set by a link of another page (`to_list`); shows only what was chosen, so that it enumerates no table."""
+
+    model: ClassVar[type[models.Model]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        if value is None:
+            return []
+        self.chosen = self.model._default_manager.filter(pk=value).first() if value.isdecimal() else None
+        return [(value, str(self.chosen or "?"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() is None:
+            return queryset
+        return queryset.none() if self.chosen is None else self.narrow(queryset, self.chosen)
+
+    def narrow(self, queryset: Any, chosen: Any) -> Any:
+        raise NotImplementedError
+
+
+def to_list(text: object, page: str, **filters: object) -> SafeString:
+    """A link to a list of the administration pages, filtered."""
+    return format_html('<a href="{}?{}">{}</a>', reverse(f"admin:{page}_changelist"), urlencode(filters), text)
