@@ -1,6 +1,7 @@
 """`GET /services`: the trades that one meets: one's own, and those at work in what is wholly open to one."""
 
 import pytest
+from django.utils import timezone
 
 from ..factories import AgentFactory, ServiceFactory
 
@@ -47,6 +48,14 @@ def test_a_service_where_nobody_works_is_not_shown(cast, sign_in):
     idle = ServiceFactory()
     shown = sign_in(cast.martine).get("/api/v1/services").json()["services"]
     assert idle.pk not in {service["id"] for service in shown}
+
+
+def test_nor_one_whose_only_agent_was_deleted(cast, sign_in, now):
+    # Even if the deletion left links behind, as an import by hand could.
+    last = ServiceFactory()
+    AgentFactory(services=[last], basic_in=[cast.mds], deleted_at=timezone.now())
+    shown = sign_in(cast.martine).get("/api/v1/services").json()["services"]
+    assert last.pk not in {service["id"] for service in shown}
 
 
 def test_how_a_service_looks(cast, sign_in):
