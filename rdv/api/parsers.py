@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 from django.conf import settings
 from django.http import QueryDict
+from django.utils.http import parse_header_parameters
 from django.utils.translation import gettext as _
 from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
@@ -90,19 +91,18 @@ class WireFormParser(BaseParser):
 
 
 class WireMultiPartParser(MultiPartParser):
-    """`multipart/form-data` in UTF-8; files are left aside, since no parameter is one."""
+    """`multipart/form-data`, all of it in UTF-8; files are left aside, since no parameter is one."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         body = _read(stream, parser_context)
-        # Django puts a sign in the place of what it cannot decode; read byte for byte, nothing is lost.
-        bytewise = {**(parser_context or {}), "encoding": "latin-1"}
-        fields = super().parse(io.BytesIO(body), media_type, bytewise).data
-        text = QueryDict(mutable=True)
-        for name, values in fields.lists():
-            text.setlist(_text(name.encode("latin-1")), [_text(value.encode("latin-1")) for value in values])
-        return text
+        boundary = parse_header_parameters(media_type or "")[1].get("boundary", "")
+        if not boundary or f"--{boundary}--".encode() not in body:
+            # Django takes a form without its end, or none at all, for a shorter one.
+            raise MalformedRequest(_("Le corps de la requête est incomplet."))
+        _text(body)  # Django would put a sign in the place of what it cannot decode
+        return super().parse(io.BytesIO(body), media_type, parser_context).data
 
 
 class OtherBodyParser(BaseParser):
