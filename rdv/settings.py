@@ -320,7 +320,7 @@ if _database["ENGINE"].endswith("sqlite3"):
     _database["CONN_MAX_AGE"] = None
     if _database["NAME"] != ":memory:":
         Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-elif _database["ENGINE"].endswith("postgresql"):
+else:
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
 

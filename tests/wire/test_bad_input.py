@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from absences.models import Absence
 from agents.models import Agent, AgentRole, Organisation
-from rdv.wsgi import application
 from tests.factories import AbsenceFactory
 
 FORM = "application/x-www-form-urlencoded"
@@ -354,7 +353,7 @@ def escape(part):
     return quote(part.encode("utf-8", "surrogatepass"), safe="")
 
 
-def answer_of(request, triple, ids):
+def answer_of(request, door, triple, ids):
     """The status, headers and body that the server's door gives to `request`."""
     path = f"/api/v1/{request['route']}{request['suffix']}".format(id=ids.get(request["id"]) or escape(request["id"]))
     fields = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request["headers"].items()}
@@ -374,7 +373,7 @@ def answer_of(request, triple, ids):
     }
     setup_testing_defaults(environ)
     started = []
-    response = application(environ, lambda status, headers: started.append((int(status[:3]), dict(headers))))
+    response = door(environ, lambda status, headers: started.append((int(status[:3]), dict(headers))))
     body = b"".join(response)
     response.close()
     return *started[0], body
@@ -404,10 +403,10 @@ DEEP = {
 @example(request=DEEP)
 @example(request=DEEP | {"body": b"{}", "content_type": "application/json; charset=hex"})
 @example(request=DEEP | {"body": b"{}", "content_type": "application/json; x*=nonsense''y"})
-def test_nothing_that_is_sent_makes_the_server_fail(cast, absence, sign_in, request):
+def test_nothing_that_is_sent_makes_the_server_fail(cast, absence, sign_in, door, request):
     triple = sign_in(cast.martine).triple if request["known"] else {}
     before = everything()
-    status, headers, body = answer_of(request, triple, {"{absence}": str(absence.pk), "{mds}": str(cast.mds.pk)})
+    status, headers, body = answer_of(request, door, triple, {"{absence}": str(absence.pk), "{mds}": str(cast.mds.pk)})
     assert status < 500, body
     if status >= 400:
         if request["verb"] != "HEAD":

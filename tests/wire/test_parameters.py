@@ -10,7 +10,6 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from agents.models import Organisation
 from rdv.api.handler import bare_content_type
 from rdv.api.parsers import leading_integer
-from rdv.wsgi import application
 from tests.factories import AbsenceFactory
 
 FORM = "application/x-www-form-urlencoded"
@@ -148,16 +147,16 @@ def test_files_of_a_form_are_left_aside(cast, martine, mds):
         ";;=",
     ],
 )
-def test_text_is_utf8_whatever_charset_is_announced(cast, martine, mds, rf, parameter):
+def test_text_is_utf8_whatever_charset_is_announced(cast, martine, mds, rf, door, parameter):
     body = '{"email":"été@exemple.test"}'.encode()
     request = rf.patch(f"{mds}?name=%C3%89t%C3%A9", body, content_type="application/json", headers=martine.triple)
     environ = request.environ | {"CONTENT_TYPE": f"application/json; {parameter}", "wsgi.input": io.BytesIO(body)}
     statuses = []
-    application(environ, lambda status, headers: statuses.append(status))
+    door(environ, lambda status, headers: statuses.append(status))
     assert statuses == ["422 Unprocessable Entity"]  # of the email, which was read
     body = b'{"phone_number":"1234"}'
     environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    application(environ, lambda status, headers: statuses.append(status))
+    door(environ, lambda status, headers: statuses.append(status))
     assert statuses[1:] == ["200 OK"]
     assert name(cast) == "Été"
 
