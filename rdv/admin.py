@@ -54,7 +54,7 @@ class Administration(admin.AdminSite):
         return render(request, "admin/refusal.html", context, status=status)
 
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return PasswordChangeView.as_view(
             form_class=OwnPasswordForm,
             success_url=reverse_lazy("admin:password_change_done"),

@@ -117,7 +117,7 @@ class FailedSignInAdmin(HouseAdmin):
         return False
 
     def has_forget_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("axes.delete_accessattempt")  # type: ignore[no-any-return]
+        return request.user.has_perm("axes.delete_accessattempt")
 
     @admin.action(description=_("Oublier ces échecs (débloque)"), permissions=("forget",))
     def forget(self, request: HttpRequest, queryset: Any) -> None:
