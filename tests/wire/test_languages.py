@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.utils.translation import override
 
+from agents import mails
 from rdv import messages
 from tests.factories import PASSWORD, AgentFactory
 
@@ -120,6 +122,17 @@ def test_the_mail_speaks_the_language_of_the_request(cast, anonymous, mailoutbox
         assert mailoutbox[-1].subject == subject
     assert "Hello Martine VALIDAY," in mailoutbox[0].body
     assert "within 6 hours" in mailoutbox[0].body
+
+
+def test_the_mail_keeps_that_language_in_the_background(cast, anonymous, mailoutbox, monkeypatch):
+    waiting = []
+    monkeypatch.setattr(mails._postman, "submit", lambda work, *args: waiting.append((work, args)))
+    asked = {"email": cast.martine.email, "redirect_url": "http://testserver/"}
+    anonymous.post("/api/v1/auth/password", asked, headers=ENGLISH)
+    ((work, args),) = waiting
+    with override("fr"):
+        work(*args)
+    assert mailoutbox[0].subject == "Reset your password"
 
 
 def test_the_data_are_never_translated(cast, martine):
