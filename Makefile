@@ -50,5 +50,5 @@ deploy-check: $(VENV)/.installed ## Django's own review of the production settin
 coherence: $(VENV)/.installed ## installed packages agree with each other
 	$(BIN)/python -m pip check
 
-messages: $(VENV)/.installed ## compile the English sentences after a change of rdv/locale
-	$(BIN)/pybabel compile --domain django --directory rdv/locale
+messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
+	$(BIN)/python -m rdv.messages

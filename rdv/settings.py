@@ -367,6 +367,8 @@ LOGGING = {
         # One line a refused request is the access log's business.
         "django.request": {"level": "ERROR"},
         "django_guid": {"level": "ERROR"},
+        # Strangers call by any name; each is refused, none is news.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
     },
 }
