@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class AbsencesConfig(AppConfig):
     name = "absences"
     verbose_name = _("Absences")
+
+    def ready(self) -> None:
+        from .derived import TALLIES
+
+        post_migrate.connect(TALLIES.install, sender=self, weak=False)

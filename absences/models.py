@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Value
-from django.db.models.functions import Coalesce, StrIndex
+from django.db.models import F, Q, Value
+from django.db.models.functions import StrIndex
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,7 @@ from agents.models import Agent, AgentRole, Organisation
 from agents.signals import agent_left
 from rdv.api.folding import fold
 from rdv.api.messages import BLANK
+from rdv.api.statements import EpochSeconds
 from rdv.api.times import PARIS
 
 FIRST_YEAR = 2018
@@ -79,29 +80,9 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         return self.alias(place=StrIndex("folded_title", Value(folded))).filter(place__gt=0)
 
     def for_wire(self) -> AbsenceQuerySet:
-        """In the order of the list (contract 4.2), with the organisation that each shows: its own, or the one of
-        lowest id among those of its agent; and with `by_mairie`, who organises for the calendar (contract 5.3).
-        """
-        first = AgentRole.objects.filter(agent=OuterRef("agent")).order_by("organisation").values("organisation")[:1]
-        shown = Organisation.objects.filter(pk=OuterRef("shown_organisation_id")).order_by()
-        of_agent = AgentRole.objects.filter(agent=OuterRef("agent"))
-        mairie = of_agent.filter(organisation__verticale=Organisation.Verticale.RDV_MAIRIE)
-        aide_numerique = of_agent.filter(organisation__verticale=Organisation.Verticale.RDV_AIDE_NUMERIQUE)
-        return (
-            self.annotate(
-                shown_organisation_id=Coalesce(
-                    "organisation_id", Subquery(first), output_field=models.BigIntegerField()
-                ),
-                by_mairie=Exists(mairie) & ~Exists(aide_numerique),
-            )
-            .annotate(
-                **{
-                    f"shown_{column}": Subquery(shown.values(column))
-                    for column in ("email", "name", "phone_number", "verticale")
-                }
-            )
-            .order_by(*Absence.ORDER)
-        )
+        """In the order of the list (contract 4.2), with the instants `created` and `changed` in seconds."""
+        instants = {"created": EpochSeconds("created_at"), "changed": EpochSeconds("updated_at")}
+        return self.annotate(**instants).order_by(*Absence.ORDER)
 
 
 class Absence(models.Model):
@@ -207,3 +188,13 @@ class Absence(models.Model):
 def delete_absences(agent: Agent, **kwargs: Any) -> None:
     """An agent who leaves takes their absences along (contract 2.9)."""
     agent.absences.all().delete()
+
+
+class AbsenceTally(models.Model):
+    """How many absences an agent has: kept by the database itself (`absences/derived.py`), never written from here."""
+
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="absence_tally")
+    count = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.agent} : {self.count}"

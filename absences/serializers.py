@@ -6,14 +6,16 @@ import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import models
 
 from agents.models import Agent
-from agents.serializers import render_agent, render_organisation
+from agents.serializers import ORGANISATION_COLUMNS, render_agent, render_organisation
 from rdv.api.errors import NotFound
 from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
 from rdv.api.messages import MUST_EXIST, blank, inclusion
 from rdv.api.renderers import Representation
 from rdv.api.serializers import WireSerializer
+from rdv.api.statements import Parameter, Statement
 from rdv.api.times import wire_datetime
 
 from . import ical
@@ -26,19 +28,16 @@ COLUMNS = (
     "agent__first_name",
     "agent__inclusion_connect_open_id_sub",
     "agent__last_name",
-    "by_mairie",
-    "created_at",
+    "agent__shown__by_mairie",
+    *(f"agent__shown__organisation__{column}" for column in ORGANISATION_COLUMNS),
+    "created",
     "end_day",
     "end_time",
     "first_day",
-    "shown_organisation_id",
-    "shown_email",
-    "shown_name",
-    "shown_phone_number",
-    "shown_verticale",
+    *(f"organisation__{column}" for column in ORGANISATION_COLUMNS),
     "start_time",
     "title",
-    "updated_at",
+    "changed",
     "version",
 )
 
@@ -51,8 +50,13 @@ def render_absence(
     agent_first_name: str | None,
     agent_open_id: str | None,
     agent_last_name: str | None,
-    by_mairie: bool,
-    created_at: datetime.datetime,
+    by_mairie: bool | None,
+    shown_id: int | None,
+    shown_email: str | None,
+    shown_name: str,
+    shown_phone_number: str | None,
+    shown_verticale: str,
+    created: int,
     end_day: datetime.date,
     end_time: datetime.time,
     first_day: datetime.date,
@@ -63,17 +67,29 @@ def render_absence(
     organisation_verticale: str,
     start_time: datetime.time,
     title: str,
-    updated_at: datetime.datetime,
+    changed: int,
     version: int,
 ) -> dict[str, Any]:
     """The Absence object; the arguments are `COLUMNS`, after the base address of the server.
 
     `created_at`, `updated_at`, `url` and `version` are ours, beside the keys of the contract.
     """
+    changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
+    organisation = None
+    if organisation_id is not None:
+        organisation = render_organisation(
+            organisation_id,
+            organisation_email,
+            organisation_name,
+            organisation_phone_number,
+            organisation_verticale,
+        )
+    elif shown_id is not None:
+        organisation = render_organisation(shown_id, shown_email, shown_name, shown_phone_number, shown_verticale)
     return {
         "id": id,
         "agent": render_agent(agent_id, agent_email, agent_first_name, agent_open_id, agent_last_name),
-        "created_at": wire_datetime(created_at),
+        "created_at": wire_datetime(datetime.datetime.fromtimestamp(created, datetime.UTC)),
         "end_day": end_day.isoformat(),
         "end_time": end_time.isoformat("seconds"),
         "first_day": first_day.isoformat(),
@@ -84,29 +100,27 @@ def render_absence(
             start_time,
             end_day,
             end_time,
-            updated_at,
+            changed_at,
             sequence=version - 1,
             organizer=ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER,
         ),
         "ical_uid": ical.absence_uid(id),
-        "organisation": organisation_id
-        and render_organisation(
-            organisation_id,
-            organisation_email,
-            organisation_name,
-            organisation_phone_number,
-            organisation_verticale,
-        ),
+        "organisation": organisation,
         "rrule": None,
         "start_time": start_time.isoformat("seconds"),
         "title": title,
-        "updated_at": wire_datetime(updated_at),
+        "updated_at": wire_datetime(changed_at),
         "url": f"{base}/api/v1/absences/{id}",
         "version": version,
     }
 
 
 ABSENCE = Representation("absence", "absences", COLUMNS, render_absence)
+
+
+_AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk")
+_AGENT_BY_ID = Statement(lambda: _AGENTS.filter(pk=Parameter("pk", models.BigIntegerField())))
+_AGENT_BY_EMAIL = Statement(lambda: _AGENTS.filter(email=Parameter("email", models.CharField())))
 
 
 class AbsenceSerializer(WireSerializer):
@@ -131,24 +145,25 @@ class AbsenceSerializer(WireSerializer):
             if agent is None:
                 failures["agent"] = [blank(MUST_EXIST)]
                 return
-            row.agent = agent
+            row.agent_id = agent
         if organisation != "unchanged":
             row.organisation_id = organisation
             if not row.may_be_kept_for_organisation and self._is_in_sight(row.agent_id):
                 failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
 
-    def _agent(self) -> Agent | None:
-        """By `agent_id`, else by `agent_email`. Raises NotFound for an unknown email, contract 4.2."""
-        agents = Agent.objects.filter(deleted_at=None).only("pk")
-        if self.initial_data.get("agent_id") not in (None, ""):
-            return agents.filter(pk=IdentifierField().to_internal_value(self.initial_data["agent_id"])).first()
+    def _agent(self) -> int | None:
+        """The agent named by `agent_id`, else by `agent_email`. Raises NotFound for an unknown email, contract 4.2."""
+        named = self.initial_data.get("agent_id")
+        if named not in (None, ""):
+            found = _AGENT_BY_ID.run(pk=IdentifierField().to_internal_value(named))
+            return next((pk for (pk,) in found), None)
         email = self.initial_data.get("agent_email")
         if email in (None, ""):
             return None
-        agent = agents.filter(email=email).first() if isinstance(email, str) else None
-        if agent is None:
-            raise NotFound("agent")
-        return agent
+        found = _AGENT_BY_EMAIL.run(email=email) if isinstance(email, str) else ()
+        for (pk,) in found:
+            return pk
+        raise NotFound("agent")
 
     def _is_in_sight(self, agent_id: int) -> bool:
         """Of an agent out of sight nothing is told, not even where they work: 403 will follow."""

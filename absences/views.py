@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from rdv.api.views import ResourceViewSet
 
+from . import listing
 from .filters import AbsenceFilters
 from .models import Absence
 from .serializers import ABSENCE, AbsenceSerializer
@@ -14,3 +18,6 @@ class Absences(ResourceViewSet):
     representation = ABSENCE
     serializer_class = AbsenceSerializer
     filters = AbsenceFilters
+
+    def fetch_visible(self, start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        return listing.fetch(self.request.user, ABSENCE.columns, start, size)

@@ -143,7 +143,7 @@ def find_token(uid: str, client: str, secret: str) -> ClientToken:
     """The token that accepts this triple, its agent with it. Raises Unauthenticated with the reason otherwise."""
     token = None
     if tokens.well_formed(client) and tokens.well_formed(secret) and _plausible(uid):
-        token = ClientToken.objects.select_related("agent").defer("agent__password").filter(client=client).first()
+        token = ClientToken.objects.presented(client)
     refusal = token.refusal(uid, secret) if token else Refused.UNKNOWN
     if token is None or refusal:
         raise Unauthenticated(refusal)

@@ -201,13 +201,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "rdv.pages.StaticFiles",
+    "rdv.pages.ContentPolicy",
+    "rdv.pages.Sessions",
     "rdv.api.middleware.ChunkedBodyMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "rdv.pages.Csrf",
+    "rdv.pages.Authentication",
+    "rdv.pages.Messages",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -324,6 +324,8 @@ if _database["ENGINE"].endswith("sqlite3"):
 else:
     _database.setdefault("OPTIONS", {})
     _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
+    # A statement that is run twice is planned once (rdv/api/statements.py); a pooler in between must allow it.
+    _database["OPTIONS"].setdefault("prepare_threshold", 1)
 
 CACHES = {
     "default": setting("CACHE_URL", lambda url: url and env.cache_url_config(url), "an address: redis://host:6379/0")

@@ -15,7 +15,7 @@ from .factories import AbsenceFactory, OrganisationFactory
 pytestmark = pytest.mark.usefixtures("now")
 
 LISTS = {
-    "absences": 3,  # the credential with its agent; how many there are; the page, rights and organisations within
+    "absences": 3,  # the credential with its agent and reach; the agents in sight, with the total; the page
     "agents": 3,
     "organisations": 3,
     "services": 3,
@@ -60,6 +60,8 @@ def martine(cast, sign_in):
 @pytest.fixture
 def queries_of():
     """How many queries a call costs; it must succeed."""
+    # SQLite is asked once a process whether it knows JSON.
+    assert connection.features.supports_json_field
 
     def count(call, *args, status=200):
         with CaptureQueriesContext(connection) as queries:

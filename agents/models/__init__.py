@@ -3,7 +3,7 @@
 from .agent import Agent, AgentQuerySet
 from .credentials import ClientToken, Refused
 from .directory import Organisation, Service, Territory
-from .roles import AccessLevel, AgentRole, AgentTerritorialRole
+from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
 
 __all__ = [
     "AccessLevel",
@@ -15,5 +15,6 @@ __all__ = [
     "Organisation",
     "Refused",
     "Service",
+    "ShownOrganisation",
     "Territory",
 ]

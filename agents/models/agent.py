@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -18,6 +19,7 @@ from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
 
 from .directory import Organisation, Service, Territory
+from .reach import Reach, reach_columns
 from .roles import AccessLevel, AgentRole
 
 DELETED_EMAIL = "agent_{id}@deleted.rdv-solidarites.fr"
@@ -28,13 +30,11 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         """Everyone with a role in an organisation wholly open to `agent`, and, where `agent` is basic, those who share
         a service with them. Nobody else: not even oneself without a role (contract 3.3).
         """
-        basic = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.BASIC).values("organisation")
+        reach = agent.reach
         memberships = self.model.services.through.objects
-        colleagues = Exists(
-            memberships.filter(agent=OuterRef("agent"), service__in=memberships.filter(agent=agent).values("service"))
-        )
+        colleagues = Exists(memberships.filter(agent=OuterRef("agent"), service__among=reach.services))
         reached = AgentRole.objects.filter(
-            Q(organisation__in=Organisation.objects.wholly_open_to(agent)) | Q(organisation__in=basic) & colleagues
+            Q(organisation__among=reach.whole) | Q(organisation__among=reach.basic) & colleagues
         )
         return self.filter(deleted_at=None, pk__in=reached.values("agent"))
 
@@ -143,6 +143,20 @@ class Agent(AbstractBaseUser, PermissionsMixin):
     def uid(self) -> str:
         """How the wire names the agent in its credential (contract 2.4): the email."""
         return self.email or ""
+
+    @cached_property
+    def reach(self) -> Reach:
+        """What their roles open. A credential brings it along; else it costs a query."""
+        columns = reach_columns("pk")
+        row = Agent.objects.filter(pk=self.pk).annotate(**columns).values_list(*columns).first()
+        return Reach.of(*(row or (None, None, None)))
+
+    @classmethod
+    def to_come(cls) -> Agent:
+        """Stands for a caller in a statement that is compiled before they are known: `reach.values()` fills it in."""
+        agent = cls()
+        agent.reach = Reach.to_come()
+        return agent
 
     @property
     def usable(self) -> bool:

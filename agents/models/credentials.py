@@ -11,8 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents import tokens
+from rdv.api.statements import Parameter, Statement
 
 from .agent import Agent
+from .reach import Reach, reach_columns
 
 # How long a token that died is remembered, so that a 401 can say "expired" or "revoked" rather than "unknown".
 REMEMBERED = datetime.timedelta(days=7)
@@ -27,7 +29,27 @@ class Refused(StrEnum):
     AGENT_DISABLED = "agent_disabled"
 
 
+def _credential() -> models.QuerySet[ClientToken]:
+    """The token of a client, its agent, and what the agent's roles open: all that a request needs, in one query."""
+    reach = reach_columns("agent")
+    client = Parameter("client", models.CharField())
+    rows = ClientToken.objects.filter(client=client).annotate(**reach).order_by()
+    return rows.values_list(*_TOKEN, *(f"agent__{name}" for name in _AGENT), *reach)
+
+
+_credential_statement = Statement(_credential)
+
+
 class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
+    def presented(self, client: str) -> ClientToken | None:
+        """The token of `client`, with its agent and their reach; None when there is none."""
+        for row in _credential_statement.run(client=client):
+            token = ClientToken.from_db("default", _TOKEN, row[: len(_TOKEN)])
+            token.agent = Agent.from_db("default", _AGENT, row[len(_TOKEN) : -3])
+            token.agent.reach = Reach.of(*row[-3:])
+            return token
+        return None
+
     def live(self) -> ClientTokenQuerySet:
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
@@ -140,3 +162,8 @@ class ClientToken(models.Model):
                 update_fields=("rotated_at", "last_digest", "previous_digest", "digest", "expires_at"),
             )
             return secret
+
+
+# The columns of a credential, in the order of the models' fields. The password's hash stays where it is.
+_TOKEN = tuple(field.attname for field in ClientToken._meta.concrete_fields)
+_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")

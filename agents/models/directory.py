@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import BLANK, INVALID, TAKEN
 
-from .roles import AccessLevel, AgentRole, AgentTerritorialRole
+from .roles import AgentRole
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -62,27 +62,15 @@ class Territory(models.Model):
 class OrganisationQuerySet(models.QuerySet["Organisation"]):
     def visible_to(self, agent: Agent) -> OrganisationQuerySet:
         """Those where `agent` has any role. A territorial role alone shows none (contract 3.3)."""
-        return self.filter(pk__in=AgentRole.objects.filter(agent=agent).values("organisation"))
+        return self.filter(pk__among=agent.reach.organisations)
 
     def updatable_by(self, agent: Agent) -> OrganisationQuerySet:
         """Those where `agent` is admin (contract 3.3)."""
-        administered = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.ADMIN)
-        return self.filter(pk__in=administered.values("organisation"))
-
-    def wholly_open_to(self, agent: Agent) -> OrganisationQuerySet:
-        """Those whose every agent is visible to `agent`: where they are admin, in their territories as territorial
-        admin, and wherever they have a role when one of their services is a secretariat (contract 3.3).
-        """
-        territories = AgentTerritorialRole.objects.filter(agent=agent).values("territory")
-        secretariat = Exists(Service.objects.filter(agents=agent, secretariat=True))
-        roles = AgentRole.objects.filter(Q(access_level=AccessLevel.ADMIN) | secretariat, agent=agent)
-        return self.filter(Q(pk__in=roles.values("organisation")) | Q(territory__in=territories))
+        return self.filter(pk__among=agent.reach.administered)
 
     def within_reach_of(self, agent: Agent) -> OrganisationQuerySet:
         """Those that `agent` may name in a filter: where they have a role, and those of their territories."""
-        territories = AgentTerritorialRole.objects.filter(agent=agent).values("territory")
-        roles = AgentRole.objects.filter(agent=agent)
-        return self.filter(Q(pk__in=roles.values("organisation")) | Q(territory__in=territories))
+        return self.filter(pk__among=agent.reach.named)
 
     def for_wire(self) -> OrganisationQuerySet:
         return self.order_by("pk")
@@ -136,14 +124,11 @@ class Organisation(models.Model):
 class ServiceQuerySet(models.QuerySet["Service"]):
     def visible_to(self, agent: Agent) -> ServiceQuerySet:
         """One's own services where one is a basic agent, and those at work in every organisation wholly open to one."""
-        basic = AgentRole.objects.filter(agent=agent, access_level=AccessLevel.BASIC)
         at_work = AgentRole.objects.filter(
-            agent__services=OuterRef("pk"),
-            agent__deleted_at=None,
-            organisation__in=Organisation.objects.wholly_open_to(agent),
+            agent__services=OuterRef("pk"), agent__deleted_at=None, organisation__among=agent.reach.whole
         )
-        own = self.model.objects.filter(agents=agent).values("pk")
-        return self.filter(Exists(at_work) | Exists(basic) & Q(pk__in=own))
+        own = agent.reach.services if agent.reach.basic else []
+        return self.filter(Exists(at_work) | Q(pk__among=own))
 
     def for_wire(self) -> ServiceQuerySet:
         return self.order_by("pk")

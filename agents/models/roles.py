@@ -105,3 +105,18 @@ class AgentTerritorialRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent} : {self.territory}"
+
+
+class ShownOrganisation(models.Model):
+    """What an agent's absences show when they are kept for no organisation: derived from the roles by the database
+    itself (`agents/derived.py`), never written from here. An agent without a role has none.
+    """
+
+    agent = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="shown"
+    )
+    organisation = models.ForeignKey("agents.Organisation", on_delete=models.DO_NOTHING, related_name="+")
+    by_mairie = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.agent} : {self.organisation}"

@@ -9,7 +9,6 @@ from agents.filters import AgentFilters
 from agents.models import Agent, Organisation, Service
 from agents.serializers import AGENT, ORGANISATION, SERVICE, OrganisationSerializer
 from rdv.api.errors import RecordNotFound
-from rdv.api.parsers import leading_integer
 from rdv.api.views import ResourceViewSet
 
 
@@ -30,8 +29,8 @@ class Organisations(ResourceViewSet):
     def changeable_by(self, agent: Agent) -> QuerySet[Organisation]:
         return Organisation.objects.updatable_by(agent)
 
-    def not_found(self, pk: str) -> RecordNotFound:
-        return RecordNotFound(self.representation.singular, leading_integer(pk))
+    def not_found(self, pk: int) -> RecordNotFound:
+        return RecordNotFound(self.representation.singular, pk)
 
 
 class Services(ResourceViewSet):

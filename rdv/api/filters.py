@@ -60,15 +60,18 @@ class MomentFilter(django_filters.Filter):
     field_class = _MomentField
 
 
+def asks_for_less(filters: type[django_filters.FilterSet], params: Mapping[str, Any]) -> bool:
+    """Whether `params` holds any of the filters: most lists do not, and are spared the form."""
+    return not params.keys().isdisjoint(filters.base_filters)
+
+
 def filtered(
-    queryset: QuerySet[Any], filters: type[django_filters.FilterSet] | None, params: Mapping[str, Any], request: Request
+    queryset: QuerySet[Any], filters: type[django_filters.FilterSet], params: Mapping[str, Any], request: Request
 ) -> QuerySet[Any]:
     """`queryset` narrowed by the parameters that `filters` knows.
 
     Raises Invalid (422) naming each known parameter whose value cannot be read: a list is never silently wider.
     """
-    if filters is None or params.keys().isdisjoint(filters.base_filters):
-        return queryset  # most lists: spare them the form
     bound = filters(data=params, queryset=queryset, request=request)
     if not bound.is_valid():
         failures: dict[str, list[ValidationError]] = bound.form.errors.as_data()

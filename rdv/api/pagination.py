@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -67,14 +67,26 @@ class Page:
         return {"X-Total-Count": str(self.total), "Link": ", ".join(links)}
 
 
-def paginate(queryset: QuerySet[Any], columns: Sequence[str], params: Mapping[str, Any]) -> Page:
-    """The page that `page` and `per` ask for, as tuples of `columns`: two queries, one when the first page is all.
+Fetch = Callable[[int, int], tuple[int, Sequence[tuple[Any, ...]]]]
+
+
+def rows_of(queryset: QuerySet[Any], columns: Sequence[str]) -> Fetch:
+    """How many rows `queryset` has, and those from `start` as tuples of `columns`: two queries, one beyond the end."""
+
+    def fetch(start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        total = queryset.count()
+        rows = queryset.values_list(*columns)[start : start + size] if start < total else ()
+        return total, list(rows)
+
+    return fetch
+
+
+def paginate(params: Mapping[str, Any], fetch: Fetch) -> Page:
+    """The page that `page` and `per` ask for.
 
     `page` below 1 or unreadable is 1; beyond the end is an empty page. `per` may ask for less than 100, never more.
     """
     size = min(_leading(params.get("per")) or PAGE_SIZE, PAGE_SIZE)
     number = max(_leading(params.get("page")), 1)
-    total = queryset.count()
-    start = (number - 1) * size
-    rows = queryset.values_list(*columns)[start : start + size] if start < total else ()
-    return Page(list(rows), number, size, total)
+    total, rows = fetch((number - 1) * size, size)
+    return Page(rows, number, size, total)

@@ -5,11 +5,12 @@ A resource's view declares its model, its representation, its serializer and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from django.db import IntegrityError, models, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -18,10 +19,14 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, WireError
-from .filters import filtered
-from .pagination import paginate
+from .filters import asks_for_less, filtered
+from .pagination import Fetch, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
+from .statements import Parameter, Statement
+
+# Each resource's look at one row, compiled once.
+_STATEMENTS: dict[tuple[type, str], Statement] = {}
 
 
 class WireView(APIView):
@@ -43,7 +48,7 @@ class WireView(APIView):
         super().initial(request, *args, **kwargs)
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
 
-    @property
+    @cached_property
     def base(self) -> str:
         """Scheme and host of this server, without a final slash: what absolute addresses begin with."""
         return self.request.build_absolute_uri("/")[:-1]
@@ -81,19 +86,22 @@ class ResourceViewSet(WireView, ViewSet):
     action: str
     representation: ClassVar[Representation]
     serializer_class: ClassVar[Any] = None
-    filters: ClassVar[type | None] = None
+    filters: ClassVar[Any] = None
     # The sentence of a 403, by action, where it is not the default one.
     forbidden: ClassVar[Mapping[str, Any]] = {}
 
     def list(self, request: Request) -> Response:
-        visible = self.model.objects.visible_to(request.user)
-        asked: Any = filtered(visible, self.filters, self.params, request)
-        page = paginate(asked.for_wire(), self.representation.columns, self.params)
+        fetch: Fetch = self.fetch_visible
+        if self.filters and asks_for_less(self.filters, self.params):
+            visible = self.model.objects.visible_to(request.user)
+            asked: Any = filtered(visible, self.filters, self.params, request)
+            fetch = rows_of(asked.for_wire(), self.representation.columns)
+        page = paginate(self.params, fetch)
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return self._answer(self._row(self.model.objects.for_wire(), pk, self.representation.columns))
+        return self._answer(self._row(leading_integer(pk)))
 
     def create(self, request: Request) -> Response:
         response = self._write(lambda: self._save(self._serializer(None)))
@@ -111,11 +119,16 @@ class ResourceViewSet(WireView, ViewSet):
             self._instance(pk).delete()
         return Response(status=204)
 
+    def fetch_visible(self, start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        """How many rows the caller sees, and those from `start`. A resource that knows a cheaper way says it here."""
+        visible = self.model.objects.visible_to(self.request.user)
+        return rows_of(visible.for_wire(), self.representation.columns)(start, size)
+
     def changeable_by(self, agent: Any) -> models.QuerySet[Any]:
         """The rows that `agent` may change: those they see, unless a resource says less."""
         return cast("models.QuerySet[Any]", self.model.objects.visible_to(agent))
 
-    def not_found(self, pk: str) -> WireError:
+    def not_found(self, pk: int) -> WireError:
         """The 404 of this resource."""
         return NotFound(self.representation.singular)
 
@@ -132,30 +145,32 @@ class ResourceViewSet(WireView, ViewSet):
 
     def _instance(self, pk: str) -> Any:
         """The row to change, locked until the transaction ends. Raises the 404, or 403 when it may not be changed."""
-        return self._in_sight(self.model.objects.select_for_update(of=("self",)), pk, self.changeable_by)
+        columns = tuple(field.attname for field in self.model._meta.concrete_fields)
+        row = self._in_sight("change", leading_integer(pk), self.model.objects.select_for_update, columns)
+        return self.model.from_db(DEFAULT_DB_ALIAS, columns, row)
 
-    def _row(self, queryset: models.QuerySet[Any], pk: str, columns: tuple[str, ...]) -> tuple[Any, ...]:
-        row = self._in_sight(queryset, pk, self.model.objects.visible_to, columns)
-        return cast("tuple[Any, ...]", row[:-1])
+    def _row(self, pk: int) -> tuple[Any, ...]:
+        """What is shown of a row. Raises the 404, or 403 when the caller may not see it."""
+        return self._in_sight("show", pk, self.model.objects.for_wire, self.representation.columns)
 
     def _in_sight(
-        self,
-        queryset: models.QuerySet[Any],
-        pk: str,
-        scope: Callable[[Any], models.QuerySet[Any]],
-        columns: tuple[str, ...] = (),
-    ) -> Any:
-        """One query tells both whether the row exists (else 404) and whether it is in `scope` (else 403)."""
-        within = Exists(scope(self.request.user).filter(pk=OuterRef("pk")))
-        found = queryset.filter(pk=leading_integer(pk)).annotate(in_sight=within)
-        if columns:
-            found = found.values_list(*columns, "in_sight")
-        row = found.first()
-        if row is None:
-            raise self.not_found(pk)
-        if not (row[-1] if columns else row.in_sight):
-            raise self._forbidden()
-        return row
+        self, purpose: str, pk: int, rows: Callable[[], models.QuerySet[Any]], columns: tuple[str, ...]
+    ) -> tuple[Any, ...]:
+        """One query tells both whether the row exists (else 404) and whether the caller may reach it (else 403)."""
+        scope = self.changeable_by if purpose == "change" else self.model.objects.visible_to
+        caller: Any = self.request.user
+
+        def build() -> models.QuerySet[Any]:
+            within = Exists(scope(caller.to_come()).filter(pk=OuterRef("pk")))
+            one = rows().filter(pk=Parameter("pk", models.BigIntegerField())).order_by()
+            return cast("models.QuerySet[Any]", one.annotate(in_sight=within).values_list(*columns, "in_sight"))
+
+        statement = _STATEMENTS.setdefault((type(self), purpose), Statement(build))
+        for *row, in_sight in statement.run(pk=pk, **caller.reach.values()):
+            if not in_sight:
+                raise self._forbidden()
+            return tuple(row)
+        raise self.not_found(pk)
 
     @staticmethod
     def _write(work: Callable[[], Response]) -> Response:
@@ -173,11 +188,7 @@ class ResourceViewSet(WireView, ViewSet):
         """Write, then look again: a row that its writer may not see afterwards is not written (403, rolled back)."""
         serializer.is_valid(raise_exception=True)
         instance = serializer.save()
-        seen = self.model.objects.visible_to(self.request.user).filter(pk=instance.pk)
-        row = seen.for_wire().values_list(*self.representation.columns).first()
-        if row is None:
-            raise self._forbidden()
-        return self._answer(row)
+        return self._answer(self._row(instance.pk))
 
     def _render(self, row: tuple[Any, ...]) -> dict[str, Any]:
         return self.representation.render(self.base, *row)

@@ -66,7 +66,8 @@ def test_the_same_values_again_are_not_even_written(
 ):
     with django_assert_num_queries(5) as queries:
         martine.put(created["url"], asked)
-    assert not [query for query in queries if query["sql"].startswith("UPDATE")]
+    # A statement that PostgreSQL has prepared has no text here; a write of Django's always has.
+    assert not [query for query in queries if (query["sql"] or "").startswith("UPDATE")]
 
 
 def test_a_summer_moment_is_shown_with_the_offset_of_summer(cast, sign_in, asked, now):

@@ -1,0 +1,60 @@
+"""All the absences that a caller sees, a page at a time: three queries whose cost does not grow with what is visible.
+
+The rights are those of `visible_to`; what is added is the order in which the database is asked. First the agents in
+sight, with how many absences they have (kept by the database, `absences/derived.py`, so nothing is counted). Then the
+page: of these agents by name when they are few, since the planner then knows how many rows to expect; by the rights
+themselves when they are many, since the list's own index then meets a visible row at every few steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from django.db.models import QuerySet, Sum, Window
+
+from agents.models import Agent
+from rdv.api.statements import Numbers, Parameter, Statement
+
+from .models import Absence
+
+FEW = 1000
+
+
+@lru_cache
+def _agents_in_sight(few: int) -> Statement:
+    def build() -> QuerySet[Any]:
+        visible = Agent.objects.visible_to(Agent.to_come()).order_by()
+        total = Window(Sum("absence_tally__count"))
+        return visible.annotate(absences_in_sight=total).values_list("pk", "absences_in_sight")[: few + 1]
+
+    return Statement(build)
+
+
+@lru_cache(maxsize=256)
+def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool) -> Statement:
+    def build() -> QuerySet[Any]:
+        if few:
+            visible = Absence.objects.filter(agent__among=Parameter("agents", Numbers()))
+        else:
+            visible = Absence.objects.visible_to(Agent.to_come())
+        if start:
+            # What is passed over is read from the index alone; only the page's own rows are fetched.
+            visible = Absence.objects.filter(pk__in=visible.for_wire().values("pk")[start : start + size])
+            return visible.for_wire().values_list(*columns)
+        return visible.for_wire().values_list(*columns)[:size]
+
+    return Statement(build)
+
+
+def fetch(agent: Agent, columns: tuple[str, ...], start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
+    """How many absences `agent` sees, and those from `start` in the order of the list, as tuples of `columns`."""
+    reach = agent.reach.values()
+    agents = list(_agents_in_sight(FEW).run(**reach))
+    total = agents[0][1] or 0 if agents else 0
+    if start >= total:
+        return total, ()
+    few = len(agents) <= FEW
+    values = {"agents": [pk for pk, _total in agents]} if few else reach
+    return total, list(_page(columns, start, size, few=few).run(**values))

@@ -1,0 +1,71 @@
+"""What an absence shows of its agent's organisations, kept for each agent in `ShownOrganisation`.
+
+A list of absences would otherwise look through the roles once a row. Contract 4.1 (`organisation`) and 5.3 (organizer).
+"""
+
+from __future__ import annotations
+
+from rdv.api.derived import Derived
+
+# For the agents among `{changed}`: the organisation of lowest id, and whether one is of a mairie and none of
+# "aide numérique". Without a role, nothing.
+_FOLLOW = """
+    DELETE FROM agents_shownorganisation WHERE agent_id IN ({changed})
+    AND NOT EXISTS (SELECT 1 FROM agents_agentrole r WHERE r.agent_id = agents_shownorganisation.agent_id);
+    INSERT INTO agents_shownorganisation (agent_id, organisation_id, by_mairie)
+    SELECT r.agent_id, min(r.organisation_id),
+           max(CASE WHEN o.verticale = 'rdv_mairie' THEN 1 ELSE 0 END) = 1
+           AND max(CASE WHEN o.verticale = 'rdv_aide_numerique' THEN 1 ELSE 0 END) = 0
+    FROM agents_agentrole r JOIN agents_organisation o ON o.id = r.organisation_id
+    WHERE r.agent_id IN ({changed}) GROUP BY r.agent_id ORDER BY r.agent_id
+    ON CONFLICT (agent_id) DO UPDATE SET organisation_id = excluded.organisation_id, by_mairie = excluded.by_mairie
+"""
+
+
+def _follow(changed: str) -> str:
+    return _FOLLOW.format(changed=changed)
+
+
+_BY_ROLE = _follow("SELECT agent_id FROM moved")
+_BY_VERTICALE = _follow(
+    "SELECT r.agent_id FROM moved JOIN former USING (id) JOIN agents_agentrole r ON r.organisation_id = moved.id"
+    " WHERE moved.verticale <> former.verticale"
+)
+_EVENTS = {"inserted": "INSERT", "updated": "UPDATE", "left": "UPDATE", "deleted": "DELETE"}
+_ROWS = {"inserted": "NEW", "updated": "NEW", "left": "OLD", "deleted": "OLD"}
+
+
+_FUNCTION = (
+    "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NULL; END $$"
+)
+_ON_POSTGRESQL = [
+    _FUNCTION.format(name="agents_follow_roles", body=_BY_ROLE),
+    _FUNCTION.format(name="agents_follow_verticale", body=_BY_VERTICALE),
+    *(
+        f"""
+        CREATE OR REPLACE TRIGGER agents_role_{name} AFTER {event} ON agents_agentrole
+        REFERENCING {_ROWS[name]} TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION agents_follow_roles()
+        """
+        for name, event in _EVENTS.items()
+    ),
+    """
+    CREATE OR REPLACE TRIGGER agents_verticale_updated AFTER UPDATE ON agents_organisation
+    REFERENCING NEW TABLE AS moved OLD TABLE AS former FOR EACH STATEMENT EXECUTE FUNCTION agents_follow_verticale()
+    """,
+]
+_ON_SQLITE = [
+    *(
+        f"CREATE TRIGGER IF NOT EXISTS agents_role_{name} AFTER {event} ON agents_agentrole"
+        f" BEGIN {_follow(f'SELECT {_ROWS[name]}.agent_id')}; END"
+        for name, event in _EVENTS.items()
+    ),
+    "CREATE TRIGGER IF NOT EXISTS agents_verticale_updated AFTER UPDATE OF verticale ON agents_organisation BEGIN "
+    + _follow("SELECT agent_id FROM agents_agentrole WHERE organisation_id = NEW.id")
+    + "; END",
+]
+
+SHOWN = Derived(
+    triggers=[*(f"agents_role_{name}" for name in _EVENTS), "agents_verticale_updated"],
+    create={"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE},
+    refresh=_follow("SELECT id FROM agents_agent").split(";"),
+)

@@ -1,0 +1,49 @@
+"""Middleware that only pages need: a request of the API walks past it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from csp.middleware import CSPMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from rdv.api.middleware import API
+
+if TYPE_CHECKING:
+    _Middleware = SessionMiddleware
+else:
+    _Middleware = object
+
+
+class _PagesOnly(_Middleware):
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request) if request.path.startswith(API) else super().__call__(request)
+
+
+class StaticFiles(_PagesOnly, WhiteNoiseMiddleware):
+    pass
+
+
+class ContentPolicy(_PagesOnly, CSPMiddleware):
+    pass
+
+
+class Sessions(_PagesOnly, SessionMiddleware):
+    pass
+
+
+class Csrf(_PagesOnly, CsrfViewMiddleware):
+    pass
+
+
+class Authentication(_PagesOnly, AuthenticationMiddleware):
+    pass
+
+
+class Messages(_PagesOnly, MessageMiddleware):
+    pass
