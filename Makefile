@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages
+.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench bench-growth
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -49,6 +49,17 @@ deploy-check: $(VENV)/.installed ## Django's own review of the production settin
 
 coherence: $(VENV)/.installed ## installed packages agree with each other
 	$(BIN)/python -m pip check
+
+$(VENV)-bench/.installed: requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(VENV)-bench/.installed ## RDV beside its peers, in one run, on PostgreSQL; writes benchmarks/RESULTS.md
+	bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks.run --write benchmarks $(ARGS)
+
+bench-growth: $(VENV)-bench/.installed ## how the list's cost grows with what is visible
+	bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks.growth $(ARGS)
 
 messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
 	$(BIN)/python -m rdv.messages
