@@ -75,6 +75,10 @@ def render_absence(
     `created_at`, `updated_at`, `url` and `version` are ours, beside the keys of the contract.
     """
     changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
+    shown_change = wire_datetime(changed_at)
+    shown_creation = shown_change
+    if created != changed:
+        shown_creation = wire_datetime(datetime.datetime.fromtimestamp(created, datetime.UTC))
     organisation = None
     if organisation_id is not None:
         organisation = render_organisation(
@@ -89,7 +93,7 @@ def render_absence(
     return {
         "id": id,
         "agent": render_agent(agent_id, agent_email, agent_first_name, agent_open_id, agent_last_name),
-        "created_at": wire_datetime(datetime.datetime.fromtimestamp(created, datetime.UTC)),
+        "created_at": shown_creation,
         "end_day": end_day.isoformat(),
         "end_time": end_time.isoformat("seconds"),
         "first_day": first_day.isoformat(),
@@ -109,7 +113,7 @@ def render_absence(
         "rrule": None,
         "start_time": start_time.isoformat("seconds"),
         "title": title,
-        "updated_at": wire_datetime(changed_at),
+        "updated_at": shown_change,
         "url": f"{base}/api/v1/absences/{id}",
         "version": version,
     }

@@ -26,7 +26,8 @@ class WireSerializer(serializers.Serializer):
     def run_validation(self, data: Any = serializers.empty) -> dict[str, Any]:
         failures: dict[str, list[ValidationError]] = {}
         values: dict[str, Any] = {}
-        for name, field in self.fields.items():
+        # As declared: a type has no state, so a copy for each request (`self.fields`) would be a copy for nothing.
+        for name, field in self._declared_fields.items():
             raw = data.get(name)
             if name not in data:
                 continue
@@ -49,7 +50,7 @@ class WireSerializer(serializers.Serializer):
 
     def _check(self, row: Any, failures: dict[str, list[ValidationError]]) -> None:
         # Only what may be written is checked; relations were resolved by `assign`, with a query less.
-        shown: list[str] = list(self.fields)
+        shown: list[str] = list(self._declared_fields)
         checked = {name for name in shown if name not in failures}
         columns = row._meta.fields
         try:
