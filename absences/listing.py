@@ -3,7 +3,7 @@
 The rights are those of `visible_to`; what is added is the order in which the database is asked. First the agents in
 sight, with how many absences they have (kept by the database, `absences/derived.py`, so nothing is counted). Then the
 page: of these agents by name when they are few, since the planner then knows how many rows to expect; by the rights
-themselves when they are many, since the list's own index then meets a visible row at every few steps.
+themselves when they are many, along the list's own index, which meets a visible row at every few steps.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db.models import QuerySet, Sum, Window
+from django.db.models import Case, Q, QuerySet, Sum, When, Window
 
 from agents.models import Agent
+from rdv.api.pagination import following, order_of
 from rdv.api.statements import Numbers, Parameter, Statement
 
 from .models import Absence
@@ -33,23 +34,32 @@ def _agents_in_sight(few: int) -> Statement:
 
 
 @lru_cache(maxsize=256)
-def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool) -> Statement:
+def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool, after: bool) -> Statement:
     def build() -> QuerySet[Any]:
+        absences = Absence.objects.for_wire()
         if few:
-            visible = Absence.objects.filter(agent__among=Parameter("agents", Numbers()))
+            page = absences.filter(agent__among=Parameter("agents", Numbers()))
         else:
-            visible = Absence.objects.visible_to(Agent.to_come())
-        if start:
+            # A condition that cannot become a join: the planner would then sort all that is visible.
+            visible = Q(agent__in=Agent.objects.visible_to(Agent.to_come()))
+            page = absences.alias(visible=Case(When(visible, then=True), default=False)).filter(visible=True)
+        if after:
+            page = following(page, [Parameter(f"key{place}", field) for place, field in enumerate(order_of(page))])
+        page = page[start : start + size]
+        if not few or start:
             # What is passed over is read from the index alone; only the page's own rows are fetched.
-            visible = Absence.objects.filter(pk__in=visible.for_wire().values("pk")[start : start + size])
-            return visible.for_wire().values_list(*columns)
-        return visible.for_wire().values_list(*columns)[:size]
+            page = absences.filter(pk__in=page.values("pk"))
+        return page.values_list(*columns)
 
     return Statement(build)
 
 
-def fetch(agent: Agent, columns: tuple[str, ...], start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
-    """How many absences `agent` sees, and those from `start` in the order of the list, as tuples of `columns`."""
+def fetch(
+    agent: Agent, columns: tuple[str, ...], start: int, size: int, key: Sequence[Any] | None = None
+) -> tuple[int, Sequence[tuple[Any, ...]]]:
+    """How many absences `agent` sees, and those from `start` in the order of the list, as tuples of `columns`; with
+    `key`, the place in that order after which to begin.
+    """
     reach = agent.reach.values()
     agents = list(_agents_in_sight(FEW).run(**reach))
     total = agents[0][1] or 0 if agents else 0
@@ -57,4 +67,5 @@ def fetch(agent: Agent, columns: tuple[str, ...], start: int, size: int) -> tupl
         return total, ()
     few = len(agents) <= FEW
     values = {"agents": [pk for pk, _total in agents]} if few else reach
-    return total, list(_page(columns, start, size, few=few).run(**values))
+    keys = {f"key{place}": value for place, value in enumerate(key or ())}
+    return total, list(_page(columns, start, size, few=few, after=key is not None).run(**values, **keys))

@@ -126,8 +126,8 @@ class Absence(models.Model):
             ),
         )
         indexes = (
-            # The list in its order: of everyone, and of a few agents.
-            models.Index(fields=("first_day", "start_time", "id"), name="absence_order"),
+            # The list in its order: of everyone, with the agent for the rights to be read there; of a few agents.
+            models.Index(fields=("first_day", "start_time", "id", "agent"), name="absence_order"),
             models.Index(fields=("agent", "first_day", "start_time", "id"), name="absence_agent_order"),
             models.Index(fields=("updated_at",), name="absence_updated"),
         )

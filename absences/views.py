@@ -19,5 +19,5 @@ class Absences(ResourceViewSet):
     serializer_class = AbsenceSerializer
     filters = AbsenceFilters
 
-    def fetch_visible(self, start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
-        return listing.fetch(self.request.user, ABSENCE.columns, start, size)
+    def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        return listing.fetch(self.request.user, self.columns_and_order, start, size, key)

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'absence',
                 'verbose_name_plural': 'absences',
                 'ordering': ('-first_day', '-start_time', '-id'),
-                'indexes': [models.Index(fields=['first_day', 'start_time', 'id'], name='absence_order'), models.Index(fields=['agent', 'first_day', 'start_time', 'id'], name='absence_agent_order'), models.Index(fields=['updated_at'], name='absence_updated')],
+                'indexes': [models.Index(fields=['first_day', 'start_time', 'id', 'agent'], name='absence_order'), models.Index(fields=['agent', 'first_day', 'start_time', 'id'], name='absence_agent_order'), models.Index(fields=['updated_at'], name='absence_updated')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('end_day__gt', models.F('first_day')), models.Q(('end_day', models.F('first_day')), ('end_time__gt', models.F('start_time'))), _connector='OR'), name='absence_ends_after_it_starts')],
             },
         ),

@@ -1,14 +1,21 @@
-"""Numbered pages of at most 100, described in `meta`, `Link` and `X-Total-Count` (contract 1.6, RFC 8288)."""
+"""Pages of at most 100, numbered or walked by cursor (contract 1.6; `Link` as in RFC 8288)."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+import orjson
+from django.core.exceptions import ValidationError
+from django.db.models import Field, Q, QuerySet
 from rest_framework.request import Request
+
+from .errors import Invalid
+from .messages import invalid
+from .parsers import MAX_ID
 
 PAGE_SIZE = 100
 # The largest integer that every JSON reader keeps exact (RFC 8259 section 6).
@@ -56,37 +63,120 @@ class Page:
 
     def headers(self, request: Request) -> dict[str, str]:
         """`X-Total-Count`, and `Link` with the same filters on every address."""
-        query = [(key, value) for key, values in request.query_params.lists() for value in values if key != "page"]
-        address = request.build_absolute_uri(request.path)
         pages = {"first": 1, "prev": self.previous, "next": self.next, "last": self.last or 1}
-        links = (
-            f'<{address}?{urlencode([*query, ("page", number)])}>; rel="{rel}"'
-            for rel, number in pages.items()
-            if number
-        )
+        links = (_link(request, "page", number, rel) for rel, number in pages.items() if number)
         return {"X-Total-Count": str(self.total), "Link": ", ".join(links)}
 
 
-Fetch = Callable[[int, int], tuple[int, Sequence[tuple[Any, ...]]]]
+@dataclass(frozen=True)
+class Step:
+    """One step of a walk by cursor: its rows, and where the next step begins."""
+
+    rows: Sequence[tuple[Any, ...]]
+    size: int
+    total: int
+    next: str | None
+
+    def meta(self) -> dict[str, int | str | None]:
+        """The `meta` object; a walk has no page numbers."""
+        return {
+            "current_page": None,
+            "next_page": None,
+            "prev_page": None,
+            "total_pages": -(-self.total // self.size),
+            "total_count": self.total,
+            "next_cursor": self.next,
+        }
+
+    def headers(self, request: Request) -> dict[str, str]:
+        """`X-Total-Count`, and `Link` to the first step and to the next."""
+        steps = {"first": "", "next": self.next}
+        links = (_link(request, "cursor", place, rel) for rel, place in steps.items() if place is not None)
+        return {"X-Total-Count": str(self.total), "Link": ", ".join(links)}
+
+
+def _link(request: Request, name: str, value: object, rel: str) -> str:
+    """A link to another part of the same list, with the same filters (RFC 8288)."""
+    query = [(key, one) for key, values in request.query_params.lists() for one in values if key != name]
+    return f'<{request.build_absolute_uri(request.path)}?{urlencode([*query, (name, value)])}>; rel="{rel}"'
+
+
+# (start, size, key) → (how many there are in all, the rows from `start`), `key` being the place in the order after
+# which to begin, if any.
+Fetch = Callable[[int, int, Sequence[Any] | None], tuple[int, Sequence[tuple[Any, ...]]]]
+
+
+def order_of(queryset: QuerySet[Any]) -> list[Field[Any, Any]]:
+    """The columns by which `queryset` is ordered; the last is the primary key, so that the order is total."""
+    meta = queryset.model._meta
+    names = [str(name).removeprefix("-") for name in queryset.query.order_by]
+    return [meta.pk if name == "pk" else meta.get_field(name) for name in names]
+
+
+def following(queryset: QuerySet[Any], key: Sequence[Any]) -> QuerySet[Any]:
+    """The rows of `queryset` that come after the one whose values in its order are `key`."""
+    beyond: Q | None = None
+    for name, value in reversed(list(zip(queryset.query.order_by, key, strict=True))):
+        column, side = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
+        further = Q(**{f"{column}__{side}": value})
+        beyond = further | Q(**{column: value}) & beyond if beyond else further
+    # Said once more of the first column alone: an index can begin there.
+    return queryset.filter(Q(**{f"{column}__{side}e": key[0]}), beyond or Q())
+
+
+def write_cursor(key: Sequence[Any]) -> str:
+    """A place in an order, opaque on the wire."""
+    values = [one if isinstance(one, int) else str(one) for one in key]
+    return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+
+
+def read_cursor(text: str, order: Sequence[Field[Any, Any]]) -> list[Any] | None:
+    """The place in `order` that `write_cursor` wrote; None for "", where a walk begins. Raises Invalid (422)."""
+    if not text:
+        return None
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if isinstance(values, list) and len(values) == len(order) and all(isinstance(one, str | int) for one in values):
+            return [_exact(field.to_python(value)) for field, value in zip(order, values, strict=True)]
+    except (ValueError, OverflowError, ValidationError):
+        pass
+    raise Invalid({"cursor": [invalid(text)]})
+
+
+def _exact(value: Any) -> Any:
+    """`value`, when a database can be asked for it."""
+    if isinstance(value, int) and abs(value) > MAX_ID:
+        raise ValueError
+    return value
 
 
 def rows_of(queryset: QuerySet[Any], columns: Sequence[str]) -> Fetch:
     """How many rows `queryset` has, and those from `start` as tuples of `columns`: two queries, one beyond the end."""
 
-    def fetch(start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
+    def fetch(start: int, size: int, key: Sequence[Any] | None = None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         total = queryset.count()
-        rows = queryset.values_list(*columns)[start : start + size] if start < total else ()
+        rest = queryset if key is None else following(queryset, key)
+        rows = rest.values_list(*columns)[start : start + size] if start < total else ()
         return total, list(rows)
 
     return fetch
 
 
-def paginate(params: Mapping[str, Any], fetch: Fetch) -> Page:
-    """The page that `page` and `per` ask for.
+def paginate(params: Mapping[str, Any], fetch: Fetch, order: Sequence[Field[Any, Any]]) -> Page | Step:
+    """The page that `page` and `per` ask for, or the step of a walk that `cursor` asks for.
 
     `page` below 1 or unreadable is 1; beyond the end is an empty page. `per` may ask for less than 100, never more.
+    `fetch` gives the values of `order` at the end of each row. However many rows come or go meanwhile, a walk shows
+    once each row that was there all along: it goes on from a place in the order, not from a count.
     """
     size = min(_leading(params.get("per")) or PAGE_SIZE, PAGE_SIZE)
+    width = len(order)
+    if "cursor" in params:
+        cursor = params["cursor"]
+        key = read_cursor(cursor if isinstance(cursor, str) else str(cursor), order)
+        total, rows = fetch(0, size + 1, key)
+        more = write_cursor(rows[size - 1][-width:]) if len(rows) > size else None
+        return Step([row[:-width] for row in rows[:size]], size, total, more)
     number = max(_leading(params.get("page")), 1)
-    total, rows = fetch((number - 1) * size, size)
-    return Page(rows, number, size, total)
+    total, rows = fetch((number - 1) * size, size, None)
+    return Page([row[:-width] for row in rows], number, size, total)

@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSet
 
 from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, WireError
 from .filters import asks_for_less, filtered
-from .pagination import Fetch, paginate, rows_of
+from .pagination import Fetch, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
 from .statements import Parameter, Statement
@@ -95,8 +95,8 @@ class ResourceViewSet(WireView, ViewSet):
         if self.filters and asks_for_less(self.filters, self.params):
             visible = self.model.objects.visible_to(request.user)
             asked: Any = filtered(visible, self.filters, self.params, request)
-            fetch = rows_of(asked.for_wire(), self.representation.columns)
-        page = paginate(self.params, fetch)
+            fetch = rows_of(asked.for_wire(), self.columns_and_order)
+        page = paginate(self.params, fetch, order_of(self.model.objects.for_wire()))
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))
 
@@ -119,10 +119,17 @@ class ResourceViewSet(WireView, ViewSet):
             self._instance(pk).delete()
         return Response(status=204)
 
-    def fetch_visible(self, start: int, size: int) -> tuple[int, Sequence[tuple[Any, ...]]]:
-        """How many rows the caller sees, and those from `start`. A resource that knows a cheaper way says it here."""
+    @property
+    def columns_and_order(self) -> tuple[str, ...]:
+        """What a list reads of a row: what is shown, then its place in the order."""
+        return (*self.representation.columns, *(field.attname for field in order_of(self.model.objects.for_wire())))
+
+    def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
+        """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way
+        says it here.
+        """
         visible = self.model.objects.visible_to(self.request.user)
-        return rows_of(visible.for_wire(), self.representation.columns)(start, size)
+        return rows_of(visible.for_wire(), self.columns_and_order)(start, size, key)
 
     def changeable_by(self, agent: Any) -> models.QuerySet[Any]:
         """The rows that `agent` may change: those they see, unless a resource says less."""
