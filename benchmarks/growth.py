@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from .run import ROOT, Operation, commit, drive, machine, manage, raw, serving
+from rdv.api.pagination import write_cursor
+
+from .run import ROOT, Operation, commit, drive, fetch, machine, manage, raw, serving
 
 
-def measure(absences: int, tokens: int, pages: list[int], seconds: float) -> dict[int, dict[str, Any]]:
+def measure(absences: int, tokens: int, pages: list[int], seconds: float) -> dict[str, dict[str, Any]]:
     """p50 and CPU of each page, on a database of its own that is dropped at the end."""
     given = os.environ["DATABASE_URL"]
     name = f"growth_{uuid.uuid4().hex}"
@@ -36,9 +38,15 @@ def measure(absences: int, tokens: int, pages: list[int], seconds: float) -> dic
             triple = {key: world["everyone"][key] for key in ("uid", "client", "access-token")}
             results = {}
             with serving("ours", 8790, 1) as server:
-                for page in pages:
-                    request = raw("GET", f"/api/v1/absences?page={page}", 8790, triple)
-                    operation = Operation(f"page {page}", 200, {"ours": [request]}, connections=1)
+                addresses = {f"page {page:,}": f"/api/v1/absences?page={page}" for page in pages}
+                if pages[-1] > 1:
+                    # A walk by cursor, as deep as the last page.
+                    row = json.loads(fetch(raw("GET", list(addresses.values())[-1], 8790, triple)))["absences"][-1]
+                    place = write_cursor([row["first_day"], row["start_time"], row["id"]])
+                    addresses[f"cursor after page {pages[-1]:,}"] = f"/api/v1/absences?cursor={place}"
+                for page, address in addresses.items():
+                    request = raw("GET", address, 8790, triple)
+                    operation = Operation(page, 200, {"ours": [request]}, connections=1)
                     drive(server, operation, 1, int(os.environ["POSTGRES_PID"]))
                     results[page] = drive(server, operation, seconds, int(os.environ["POSTGRES_PID"]))
             return results
@@ -62,7 +70,7 @@ def main() -> None:
         pages = [page for page in (1, 10, 100, 1000) if (page - 1) * 100 < absences] if not tokens else [1]
         for page, result in measure(absences, tokens, pages, options.seconds).items():
             figures = [f"{result[name]:.2f}" for name in ("p50", "p99", "server", "database")]
-            print(f"| {absences:,} | {tokens:,} | {page:,} | {' | '.join(figures)} |", flush=True)
+            print(f"| {absences:,} | {tokens:,} | {page} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":
