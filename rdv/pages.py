@@ -9,7 +9,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from django.middleware.csrf import CsrfViewMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from rdv.api.middleware import API
@@ -34,10 +33,6 @@ class ContentPolicy(_PagesOnly, CSPMiddleware):
 
 
 class Sessions(_PagesOnly, SessionMiddleware):
-    pass
-
-
-class Csrf(_PagesOnly, CsrfViewMiddleware):
     pass
 
 

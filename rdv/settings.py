@@ -205,7 +205,7 @@ MIDDLEWARE = [
     "rdv.pages.ContentPolicy",
     "rdv.pages.Sessions",
     "rdv.api.middleware.ChunkedBodyMiddleware",
-    "rdv.pages.Csrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "rdv.pages.Authentication",
     "rdv.pages.Messages",
     "axes.middleware.AxesMiddleware",
