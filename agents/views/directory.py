@@ -26,7 +26,8 @@ class Organisations(ResourceViewSet):
         "retrieve": _("Vous n’avez pas les droits suffisants pour accéder à cette organisation")  # noqa: RUF001
     }
 
-    def changeable_by(self, agent: Agent) -> QuerySet[Organisation]:
+    @classmethod
+    def changeable_by(cls, agent: Agent) -> QuerySet[Organisation]:
         return Organisation.objects.updatable_by(agent)
 
     def not_found(self, pk: int) -> RecordNotFound:
