@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
@@ -95,8 +95,8 @@ class ResourceViewSet(WireView, ViewSet):
         if self.filters and asks_for_less(self.filters, self.params):
             visible = self.model.objects.visible_to(request.user)
             asked: Any = filtered(visible, self.filters, self.params, request)
-            fetch = rows_of(asked.for_wire(), self.columns_and_order)
-        page = paginate(self.params, fetch, order_of(self.model.objects.for_wire()))
+            fetch = rows_of(asked.for_wire(), self.columns_and_order())
+        page = paginate(self.params, fetch, self.order())
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))
 
@@ -119,17 +119,24 @@ class ResourceViewSet(WireView, ViewSet):
             self._instance(pk).delete()
         return Response(status=204)
 
-    @property
-    def columns_and_order(self) -> tuple[str, ...]:
+    @classmethod
+    @cache
+    def order(cls) -> tuple[models.Field[Any, Any], ...]:
+        """The columns by which the list is ordered."""
+        return tuple(order_of(cls.model.objects.for_wire()))
+
+    @classmethod
+    @cache
+    def columns_and_order(cls) -> tuple[str, ...]:
         """What a list reads of a row: what is shown, then its place in the order."""
-        return (*self.representation.columns, *(field.attname for field in order_of(self.model.objects.for_wire())))
+        return (*cls.representation.columns, *(field.attname for field in cls.order()))
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way
         says it here.
         """
         visible = self.model.objects.visible_to(self.request.user)
-        return rows_of(visible.for_wire(), self.columns_and_order)(start, size, key)
+        return rows_of(visible.for_wire(), self.columns_and_order())(start, size, key)
 
     @classmethod
     def changeable_by(cls, agent: Any) -> models.QuerySet[Any]:
