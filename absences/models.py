@@ -17,7 +17,7 @@ from agents.models import Agent, AgentRole, Organisation
 from agents.signals import agent_left
 from rdv.api.folding import fold
 from rdv.api.messages import BLANK
-from rdv.api.statements import EpochSeconds
+from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS
 
 FIRST_YEAR = 2018
@@ -85,7 +85,7 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         return self.annotate(**instants).order_by(*Absence.ORDER)
 
 
-class Absence(models.Model):
+class Absence(SavedAlike):
     """A span of civil time, Europe/Paris, in which an agent is not to be had: from the first day at the start time to
     the end day at the end time. It blocks the agent in every organisation (contract 3.3), whatever `organisation` says.
     """

@@ -20,4 +20,4 @@ class Absences(ResourceViewSet):
     filters = AbsenceFilters
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
-        return listing.fetch(self.request.user, self.columns_and_order(), start, size, key)
+        return listing.fetch(self.request.user, self.reading().columns, start, size, key)

@@ -197,7 +197,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "rdv.api.middleware.WireMiddleware",
     "django_guid.middleware.guid_middleware",
-    "django.middleware.locale.LocaleMiddleware",  # early: a refused host is told so in the caller's language
+    "rdv.api.middleware.LanguageMiddleware",  # early: a refused host is told so in the caller's language
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",

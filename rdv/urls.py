@@ -6,8 +6,8 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
-    path("api/v1/", include("absences.urls")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
 ]

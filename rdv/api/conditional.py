@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.http import parse_etags
@@ -10,7 +10,7 @@ from django.utils.http import parse_etags
 
 def weak_etag(body: bytes) -> str:
     """`W/"` + 32 hex digits + `"`: equal for equal bytes."""
-    return f'W/"{blake2b(body, digest_size=16).hexdigest()}"'
+    return f'W/"{sha256(body).hexdigest()[:32]}"'
 
 
 def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:

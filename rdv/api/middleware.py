@@ -5,15 +5,22 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 
 from corsheaders.middleware import ACCESS_CONTROL_ALLOW_HEADERS, CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from rdv import VERSION
 
 from .conditional import conditional
+from .errors import Busy, plain
 
 # Contract 1.2, as recorded in the first public description of the API.
 FIXED_HEADERS = {
@@ -46,6 +53,38 @@ class WireMiddleware:
             response[name] = value
         response["X-Runtime"] = f"{time.perf_counter() - started:.6f}"
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A page that hashes a password may find the server busy too."""
+        return plain(exception) if isinstance(exception, Busy) else None
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """On the API the header alone chooses the language: no cookie, no prefix of the address."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path.startswith(API):
+            translation.activate(_preferred(request.META.get("HTTP_ACCEPT_LANGUAGE", "")))
+        else:
+            super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not request.path.startswith(API):
+            return super().process_response(request, response)
+        patch_vary_headers(response, ("Accept-Language",))
+        response.headers.setdefault("Content-Language", translation.get_language())
+        return response
+
+
+@lru_cache(maxsize=1024)
+def _preferred(accepted: str) -> str:
+    """The language for an `Accept-Language` header (RFC 9110 12.5.4); French when it asks for none of ours."""
+    for language, _weight in parse_accept_lang_header(accepted):
+        if language == "*":
+            break
+        with suppress(LookupError):
+            return translation.get_supported_language_variant(language)
+    return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
 
 
 class ChunkedBodyMiddleware:

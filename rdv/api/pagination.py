@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,8 +65,7 @@ class Page:
     def headers(self, request: Request) -> dict[str, str]:
         """`X-Total-Count`, and `Link` with the same filters on every address."""
         pages = {"first": 1, "prev": self.previous, "next": self.next, "last": self.last or 1}
-        links = (_link(request, "page", number, rel) for rel, number in pages.items() if number)
-        return {"X-Total-Count": str(self.total), "Link": ", ".join(links)}
+        return {"X-Total-Count": str(self.total), "Link": _links(request, "page", pages)}
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,18 @@ class Step:
 
     def headers(self, request: Request) -> dict[str, str]:
         """`X-Total-Count`, and `Link` to the first step and to the next."""
-        steps = {"first": "", "next": self.next}
-        links = (_link(request, "cursor", place, rel) for rel, place in steps.items() if place is not None)
-        return {"X-Total-Count": str(self.total), "Link": ", ".join(links)}
+        return {"X-Total-Count": str(self.total), "Link": _links(request, "cursor", {"first": "", "next": self.next})}
 
 
-def _link(request: Request, name: str, value: object, rel: str) -> str:
-    """A link to another part of the same list, with the same filters (RFC 8288)."""
+def _links(request: Request, name: str, places: Mapping[str, object]) -> str:
+    """Links to other parts of the same list, with the same filters (RFC 8288); to none where there is no place."""
+    address = request.build_absolute_uri(request.path)
     query = [(key, one) for key, values in request.query_params.lists() for one in values if key != name]
-    return f'<{request.build_absolute_uri(request.path)}?{urlencode([*query, (name, value)])}>; rel="{rel}"'
+    return ", ".join(
+        f'<{address}?{urlencode([*query, (name, place)])}>; rel="{rel}"'
+        for rel, place in places.items()
+        if place is not None
+    )
 
 
 # (start, size, key) → (how many there are in all, the rows from `start`), `key` being the place in the order after
@@ -162,21 +165,45 @@ def rows_of(queryset: QuerySet[Any], columns: Sequence[str]) -> Fetch:
     return fetch
 
 
-def paginate(params: Mapping[str, Any], fetch: Fetch, order: Sequence[Field[Any, Any]]) -> Page | Step:
+@dataclass(frozen=True)
+class Reading:
+    """What a list reads of a row: the columns that are shown, then those that only its place in the order needs."""
+
+    shown: tuple[str, ...]
+    order: tuple[Field[Any, Any], ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.shown, *(field.attname for field in self.order if field.attname not in self.shown))
+
+    @cached_property
+    def _place(self) -> tuple[int, ...]:
+        return tuple(self.columns.index(field.attname) for field in self.order)
+
+    def key(self, row: tuple[Any, ...]) -> list[Any]:
+        """The place of a row in the order."""
+        return [row[place] for place in self._place]
+
+    def visible(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        """The rows, without what is not shown of them."""
+        width = len(self.shown)
+        return rows if width == len(self.columns) else [row[:width] for row in rows]
+
+
+def paginate(params: Mapping[str, Any], fetch: Fetch, reading: Reading) -> Page | Step:
     """The page that `page` and `per` ask for, or the step of a walk that `cursor` asks for.
 
     `page` below 1 or unreadable is 1; beyond the end is an empty page. `per` may ask for less than 100, never more.
-    `fetch` gives the values of `order` at the end of each row. However many rows come or go meanwhile, a walk shows
+    `fetch` gives the columns of `reading`. However many rows come or go meanwhile, a walk shows
     once each row that was there all along: it goes on from a place in the order, not from a count.
     """
     size = min(_leading(params.get("per")) or PAGE_SIZE, PAGE_SIZE)
-    width = len(order)
     if "cursor" in params:
         cursor = params["cursor"]
-        key = read_cursor(cursor if isinstance(cursor, str) else str(cursor), order)
+        key = read_cursor(cursor if isinstance(cursor, str) else str(cursor), reading.order)
         total, rows = fetch(0, size + 1, key)
-        more = write_cursor(rows[size - 1][-width:]) if len(rows) > size else None
-        return Step([row[:-width] for row in rows[:size]], size, total, more)
+        more = write_cursor(reading.key(rows[size - 1])) if len(rows) > size else None
+        return Step(reading.visible(rows[:size]), size, total, more)
     number = max(_leading(params.get("page")), 1)
     total, rows = fetch((number - 1) * size, size, None)
-    return Page([row[:-width] for row in rows], number, size, total)
+    return Page(reading.visible(rows), number, size, total)

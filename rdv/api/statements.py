@@ -1,19 +1,21 @@
 """Querysets compiled once, run many times.
 
 Django turns a queryset into SQL each time that it is run, which for a list of ours costs more than the database's own
-work. A `Statement` keeps what was compiled; its SQL is still the one that the ORM wrote.
+work. A `Statement` keeps what was compiled, and `SavedAlike` what a row is saved with; the SQL is still the one that
+the ORM wrote.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Field, ForeignKey, Func, Lookup, QuerySet, Value
+from django.db.models.sql import InsertQuery, UpdateQuery
 
 
 class Parameter(Value):
@@ -63,6 +65,11 @@ class EpochSeconds(Func):
 
     output_field = models.BigIntegerField()
 
+    @property
+    def convert_value(self) -> Any:
+        """Both databases give whole numbers: there is nothing to convert in each row."""
+        return self._convert_value_noop  # type: ignore[attr-defined]
+
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         return self.as_sql(compiler, connection, template="FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint", **extra)
 
@@ -73,22 +80,23 @@ class EpochSeconds(Func):
 
 
 class Statement:
-    """What `build()` returns, a queryset with `Parameter`s in it, compiled at its first run on each connection."""
+    """What `build()` returns, a queryset with `Parameter`s in it, compiled at its first run on each database."""
 
     def __init__(self, build: Callable[[], QuerySet[Any]]) -> None:
         self.build = build
-        self.compiled = threading.local()
 
     def run(self, using: str = DEFAULT_DB_ALIAS, **values: Any) -> Iterable[tuple[Any, ...]]:
         """The rows, as tuples of the queryset's `values_list`, with `values` in the places of its parameters."""
         connection = connections[using]
-        compiler = getattr(self.compiled, using, None)
-        if compiler is None or compiler.connection is not connection:
+        # A connection goes from thread to thread (turns.py), and what was compiled for it goes with it.
+        statements = vars(connection).setdefault("statements", {})
+        compiler = statements.get(self)
+        if compiler is None:
             compiler = self.build().query.get_compiler(using)
             compiler.prepared_sql, compiler.places = compiler.as_sql()
             columns = [column for column, *_alias in compiler.select]
             compiler.readers = compiler.get_converters(columns)
-            setattr(self.compiled, using, compiler)
+            statements[self] = compiler
         parameters = tuple(
             place.prepared(values[place.name], connection) if isinstance(place, Parameter) else place
             for place in compiler.places
@@ -97,6 +105,65 @@ class Statement:
             cursor.execute(compiler.prepared_sql, parameters)
             rows = cursor.fetchall()
         return map(tuple, compiler.apply_converters(rows, compiler.readers)) if compiler.readers else rows
+
+
+# What `SavedAlike` compiled, by all that its SQL depends on.
+_SAVES: dict[tuple[Any, ...], str] = {}
+
+
+class SavedAlike(models.Model):
+    """A model whose rows are saved one at a time, many a second, with plain values in the same columns each time."""
+
+    class Meta:
+        abstract = True
+
+    def _do_insert(self, manager: Any, using: str, fields: Any, returning_fields: Any, raw: bool) -> Any:
+        connection = connections[using]
+        columns = [(field, getattr(self, field.attname) if raw else field.pre_save(self, add=True)) for field in fields]
+
+        def compiled() -> str:
+            query = InsertQuery(type(self))
+            query.insert_values(fields, [self], raw=raw)
+            compiler: Any = query.get_compiler(using)
+            compiler.returning_fields = returning_fields
+            return str(compiler.as_sql()[0][0])
+
+        values = [field.get_db_prep_save(value, connection) for field, value in columns]
+        with _save("INSERT", self, columns, connection, compiled, values) as cursor:
+            return cursor.fetchall()
+
+    # The type stubs are those of a later Django, where it returns rows.
+    def _do_update(  # type: ignore[override]
+        self, base_qs: Any, using: str, pk_val: Any, values: Any, update_fields: Any, forced_update: bool
+    ) -> bool:
+        connection = connections[using]
+        columns = [(field, value) for field, _model, value in values]
+
+        def compiled() -> str:
+            query = base_qs.filter(pk=pk_val).query.chain(UpdateQuery)
+            query.add_update_fields(values)
+            return str(query.get_compiler(using).as_sql()[0])
+
+        given = [field.get_db_prep_save(value, connection) for field, value in columns if value is not None]
+        with _save("UPDATE", self, columns, connection, compiled, [*given, pk_val]) as cursor:
+            return bool(cursor.rowcount)
+
+
+@contextmanager
+def _save(
+    verb: str,
+    row: models.Model,
+    columns: Iterable[tuple[Any, Any]],
+    connection: Any,
+    compiled: Callable[[], str],
+    values: list[Any],
+) -> Iterator[Any]:
+    """A cursor that has written. `columns` are fields and values; of a value, the SQL depends on its being null."""
+    key = (verb, type(row), connection.vendor, *((field.attname, value is None) for field, value in columns))
+    sql = _SAVES.get(key) or _SAVES.setdefault(key, compiled())
+    with _cursor(connection) as cursor:
+        cursor.execute(sql, values)
+        yield cursor
 
 
 def _cursor(connection: Any) -> Any:

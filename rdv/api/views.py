@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSet
 
 from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, WireError
 from .filters import asks_for_less, filtered
-from .pagination import Fetch, order_of, paginate, rows_of
+from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
 from .statements import Parameter, Statement
@@ -95,8 +95,8 @@ class ResourceViewSet(WireView, ViewSet):
         if self.filters and asks_for_less(self.filters, self.params):
             visible = self.model.objects.visible_to(request.user)
             asked: Any = filtered(visible, self.filters, self.params, request)
-            fetch = rows_of(asked.for_wire(), self.columns_and_order())
-        page = paginate(self.params, fetch, self.order())
+            fetch = rows_of(asked.for_wire(), self.reading().columns)
+        page = paginate(self.params, fetch, self.reading())
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))
 
@@ -121,22 +121,16 @@ class ResourceViewSet(WireView, ViewSet):
 
     @classmethod
     @cache
-    def order(cls) -> tuple[models.Field[Any, Any], ...]:
-        """The columns by which the list is ordered."""
-        return tuple(order_of(cls.model.objects.for_wire()))
-
-    @classmethod
-    @cache
-    def columns_and_order(cls) -> tuple[str, ...]:
-        """What a list reads of a row: what is shown, then its place in the order."""
-        return (*cls.representation.columns, *(field.attname for field in cls.order()))
+    def reading(cls) -> Reading:
+        """What a list reads of a row."""
+        return Reading(cls.representation.columns, tuple(order_of(cls.model.objects.for_wire())))
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way
         says it here.
         """
         visible = self.model.objects.visible_to(self.request.user)
-        return rows_of(visible.for_wire(), self.columns_and_order())(start, size, key)
+        return rows_of(visible.for_wire(), self.reading().columns)(start, size, key)
 
     @classmethod
     def changeable_by(cls, agent: Any) -> models.QuerySet[Any]:
