@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench bench-growth
+.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
+	bench-check bench-growth bench-servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -29,7 +30,7 @@ test: $(VENV)/.installed ## the suite on the embedded database
 test-postgres: $(VENV)/.installed ## the suite on PostgreSQL: DATABASE_URL's, or one started and stopped here
 	bin/with-postgres $(PYTEST) $(ARGS)
 
-check: lint types migrations deploy-check coherence test test-postgres ## all that CI checks
+check: lint types migrations deploy-check coherence test test-postgres ## all that CI checks, but for bench-check
 
 lint: $(VENV)/.installed ## style, format, and the direction of imports
 	$(BIN)/ruff check .
@@ -55,11 +56,19 @@ $(VENV)-bench/.installed: requirements.txt benchmarks/requirements.txt
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(VENV)-bench/.installed ## RDV beside its peers, in one run, on PostgreSQL; writes benchmarks/RESULTS.md
-	bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks.run --write benchmarks $(ARGS)
+BENCH := bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks
 
-bench-growth: $(VENV)-bench/.installed ## how the list's cost grows with what is visible
-	bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks.growth $(ARGS)
+bench: $(VENV)-bench/.installed ## RDV beside its peers, in one run, on PostgreSQL and SQLite; writes benchmarks/RESULTS.md
+	$(BENCH).run --write benchmarks $(ARGS)
+
+bench-check: $(VENV)-bench/.installed ## two minutes: fails when RDV is half as fast, beside a stock server, as last recorded
+	$(BENCH).check $(ARGS)
+
+bench-growth: $(VENV)-bench/.installed ## how the list's cost grows with what is visible; writes benchmarks/GROWTH.md
+	$(BENCH).growth --write benchmarks $(ARGS)
+
+bench-servers: $(VENV)-bench/.installed ## RDV on granian and on gunicorn's worker kinds; writes benchmarks/SERVERS.md
+	$(BENCH).servers --write benchmarks $(ARGS)
 
 messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
 	$(BIN)/python -m rdv.messages
