@@ -6,22 +6,47 @@ import re
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.contrib.auth.hashers import (
+    Argon2PasswordHasher,
+    BasePasswordHasher,
+    BCryptSHA256PasswordHasher,
+    PBKDF2PasswordHasher,
+)
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+
+from rdv.api.turns import aside
 
 from .emails import normalise_email
 
 FRENCH_LIST = Path(__file__).with_name("common_passwords_fr.txt")
 
 
-class OwaspArgon2Hasher(Argon2PasswordHasher):
+class _Aside(BasePasswordHasher):
+    """Hashes while other requests have their turn: it is slow by intent."""
+
+    def encode(self, password: str, salt: str, *args: Any) -> str:
+        return aside(super().encode, password, salt, *args)
+
+    def verify(self, password: str, encoded: str) -> bool:
+        return aside(super().verify, password, encoded)
+
+
+class OwaspArgon2Hasher(_Aside, Argon2PasswordHasher):
     """Argon2id with the parameters that OWASP recommends: 19 MiB, 2 passes, 1 lane. Older hashes follow at sign-in."""
 
     time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1
+
+
+class OlderPBKDF2Hasher(_Aside, PBKDF2PasswordHasher):
+    pass
+
+
+class OlderBCryptHasher(_Aside, BCryptSHA256PasswordHasher):
+    pass
 
 
 class _Rule:

@@ -31,6 +31,8 @@ env = environ.Env(
     RDV_TOKEN_ROTATION=(str, "sign_in"),
     RDV_TOKEN_BATCH_WINDOW=(str, "5s"),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
+    RDV_SIGN_IN_QUEUE=(int, 64),
+    RDV_SIGN_IN_PATIENCE=(str, "5s"),
     RDV_REDIRECT_ORIGINS=(list, []),
     RDV_MAX_BODY_BYTES=(int, 1024 * 1024),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
@@ -59,6 +61,15 @@ def at_least(minimum: int) -> Callable[[int], int]:
         if value < minimum:
             raise ValueError
         return value
+
+    return read
+
+
+def between(minimum: int, maximum: int) -> Callable[[int], int]:
+    def read(value: int) -> int:
+        if value > maximum:
+            raise ValueError
+        return at_least(minimum)(value)
 
     return read
 
@@ -141,14 +152,17 @@ RDV_TOKEN_TOUCH_INTERVAL = datetime.timedelta(minutes=5)
 RDV_SIGN_IN_LIMIT = setting("RDV_SIGN_IN_LIMIT", sign_in_limit, "failures/duration such as 10/15m, or off")
 if PRODUCTION and RDV_SIGN_IN_LIMIT is None:
     raise ImproperlyConfigured("RDV_SIGN_IN_LIMIT=off is for tests and load runs; production refuses it.")
+# bin/serve has threads for no more of them to wait in.
+RDV_SIGN_IN_QUEUE = setting("RDV_SIGN_IN_QUEUE", between(1, 100), "1 to 100")
+RDV_SIGN_IN_PATIENCE = setting("RDV_SIGN_IN_PATIENCE", duration, A_DURATION)
 RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as https://app.agency.fr, with commas")
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
 
 AUTH_USER_MODEL = "agents.Agent"
 PASSWORD_HASHERS = [
     "agents.passwords.OwaspArgon2Hasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "agents.passwords.OlderPBKDF2Hasher",
+    "agents.passwords.OlderBCryptHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"agents.passwords.{rule}"}

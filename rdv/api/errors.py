@@ -262,6 +262,20 @@ class TooManyRequests(WireError):
         return {"errors": [self.sentence()]}
 
 
+class Busy(WireError):
+    """503: more is asked than can be done in time. A try in `Retry-After` seconds may succeed."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    code = "service_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = "1"
+
+    def sentence(self) -> str:
+        return _("Le serveur est très sollicité. Merci de réessayer dans un instant.")
+
+
 class Refusal(WireError):
     """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
 
@@ -334,7 +348,7 @@ def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
     return Response(body, status=error.status_code, headers=error.headers, content_type=error.content_type)
 
 
-def _plain(error: WireError) -> JsonResponse:
+def plain(error: WireError) -> JsonResponse:
     """`error` outside of any API view: unknown routes, refused hosts."""
     body = error.body() | ({"hint": error.hint} if error.hint else {})
     return JsonResponse(
@@ -347,16 +361,16 @@ def _plain(error: WireError) -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return _plain(_as_wire_error(exception, request))
+    return plain(_as_wire_error(exception, request))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return _plain(Forbidden())
+    return plain(Forbidden())
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return _plain(UnknownRoute())
+    return plain(UnknownRoute())
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    return _plain(InternalError())
+    return plain(InternalError())

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
+import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.http.response import HttpResponseBase
+from django.http import HttpResponse
+from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
+
+from .errors import Busy, plain
+from .middleware import FIXED_HEADERS
+from .turns import Turns
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -25,9 +35,67 @@ def bare_content_type(header: str) -> str:
     return f'{media_type}; boundary="{boundary[1].strip()}"' if boundary else media_type
 
 
-class WireHandler(WSGIHandler):
-    """Django's WSGI handler, behind the door."""
+def read_body(environ: WSGIEnvironment) -> None:
+    """Wait for the body, here: somebody who dawdles over it must not have the turn meanwhile."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isdecimal() and 0 < int(length) <= settings.RDV_MAX_BODY_BYTES:
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+    elif "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        # One byte over the limit is enough to refuse it.
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(settings.RDV_MAX_BODY_BYTES + 1))
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> HttpResponseBase:
+
+class WireHandler(WSGIHandler):
+    """Django's WSGI handler, behind the door: one request at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = Turns()
+        self.refusal = _Refusal()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
         environ["CONTENT_TYPE"] = bare_content_type(environ.get("CONTENT_TYPE") or "")
-        return super().__call__(environ, start_response)
+        read_body(environ)
+        try:
+            with self.turns.turn():
+                response = super().__call__(environ, start_response)
+                if not isinstance(response, HttpResponse):
+                    return response  # a file, sent without Python
+                body = [response.content]
+                response.close()  # gives the connection back, which is the turn's
+                return body
+        except Busy:
+            return self.refusal(environ, start_response)
+
+
+class _Refusal:
+    """The answer to a request that gets no turn: written beforehand in each language, since there is no time now."""
+
+    def __init__(self) -> None:
+        self._written = {}
+        for language, _name in settings.LANGUAGES:
+            with translation.override(language):
+                answer = plain(Busy())
+            headers = FIXED_HEADERS | {
+                "Access-Control-Allow-Origin": "*",
+                "Cache-Control": "no-store",
+                "Content-Language": language,
+                "Content-Length": str(len(answer.content)),
+            }
+            status = f"{answer.status_code} {answer.reason_phrase}"
+            self._written[language] = status, [*answer.items(), *headers.items()], answer.content
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        asked = parse_accept_lang_header(environ.get("HTTP_ACCEPT_LANGUAGE", "").lower())
+        language = next((tag[:2] for tag, _weight in asked if tag[:2] in self._written), settings.LANGUAGE_CODE)
+        status, headers, body = self._written[language]
+        start_response(status, [*headers, ("X-Request-Id", _request_id(environ))])
+        return [body]
+
+
+def _request_id(environ: WSGIEnvironment) -> str:
+    """The caller's when it is a UUID, as for any other answer."""
+    try:
+        return str(uuid.UUID(environ["HTTP_X_REQUEST_ID"]))
+    except (KeyError, ValueError):
+        return str(uuid.uuid4())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argon2
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.conf import settings as configured
 from django.contrib.auth import hashers
 
+from agents.models import Agent
 from rdv.api.client import address_of
 from tests.conftest import PlainHasher, WireClient
 from tests.factories import PASSWORD, AgentFactory
@@ -15,6 +18,7 @@ from .test_sign_in import BAD_CREDENTIALS, SIGN_IN
 KNOWN = "martine@demo.rdv-solidarites.fr"
 UNKNOWN = "personne@exemple.test"
 QUARTER = 15 * 60
+OURS = configured.PASSWORD_HASHERS  # before the tests are given a quick one
 
 
 def guess(client, email=KNOWN, times=10, password="faux", **extra):
@@ -171,3 +175,23 @@ def test_no_password_that_was_tried_is_kept(cast, anonymous, path, body, content
 def test_the_hasher_is_argon2id_as_owasp_recommends(settings):
     settings.PASSWORD_HASHERS = ["agents.passwords.OwaspArgon2Hasher"]
     assert hashers.make_password("x").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        hashers.PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000),
+        "argon2" + argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD),
+    ],
+    ids=["PBKDF2", "a cheaper Argon2id"],
+)
+def test_an_older_hash_is_made_anew_at_sign_in(cast, anonymous, settings, older):
+    settings.PASSWORD_HASHERS = OURS
+    Agent.objects.filter(pk=cast.martine.pk).update(password=older)
+    assert anonymous.post(SIGN_IN, {"email": KNOWN, "password": "wrong"}).status_code == 401
+    assert Agent.objects.get(pk=cast.martine.pk).password == older
+    assert anonymous.post(SIGN_IN, {"email": KNOWN, "password": PASSWORD}).status_code == 200
+    renewed = Agent.objects.get(pk=cast.martine.pk).password
+    assert renewed.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+    assert anonymous.post(SIGN_IN, {"email": KNOWN, "password": PASSWORD}).status_code == 200
+    assert Agent.objects.get(pk=cast.martine.pk).password == renewed

@@ -375,7 +375,6 @@ def answer_of(request, door, triple, ids):
     started = []
     response = door(environ, lambda status, headers: started.append((int(status[:3]), dict(headers))))
     body = b"".join(response)
-    response.close()
     return *started[0], body
 
 
