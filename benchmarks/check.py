@@ -25,8 +25,8 @@ OPERATIONS = ("list of 100", "show", "create", "401 refusal", "list, filtered")
 SERVERS = ("ours", "stock")
 ABSENCES = 20_000
 WORKERS = 2
-ROUNDS = 3
-SECONDS = 1.5
+ROUNDS = 5
+SECONDS = 1.0
 FLOOR = 0.5  # of the last value
 
 Ratios = dict[str, float]
@@ -72,7 +72,7 @@ def measuring() -> Iterator[Callable[[Iterable[str]], Ratios]]:
         def measure(names: Iterable[str]) -> Ratios:
             measured = operations(names, {POSTGRESQL: world}, {name: server.port for name, server in servers.items()})
             take_turns(measured, servers, ROUNDS, SECONDS)
-            return report.ratios(report.figures(measured))
+            return report.ratios(measured)
 
         yield measure
 

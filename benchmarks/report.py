@@ -28,12 +28,15 @@ def figures(measured: Iterable[Operation]) -> Figures:
     return {one.name: {name: medians(results) for name, results in one.results.items()} for one in measured}
 
 
-def ratios(found: Figures) -> dict[str, float]:
-    """Our requests per second beside those of peer (a), by operation."""
+def ratios(measured: Iterable[Operation]) -> dict[str, float]:
+    """Our requests per second beside those of peer (a), by operation: the median over the rounds of each round's
+    ratio, so that a moment when the machine was busy with something else weighs on both or on one round only.
+    """
     return {
-        operation: servers["ours"]["rate"] / servers["stock"]["rate"]
-        for operation, servers in found.items()
-        if "ours" in servers and "stock" in servers
+        one.name: statistics.median(
+            ours["rate"] / stock["rate"] for ours, stock in zip(one.results["ours"], one.results["stock"], strict=True)
+        )
+        for one in measured
     }
 
 

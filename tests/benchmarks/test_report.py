@@ -30,9 +30,9 @@ def test_a_figure_is_the_median_of_its_rounds():
     assert report.figures([operation])["show"]["ours"]["rate"] == 3.0
 
 
-def test_ratios_are_ours_beside_a_and_need_both():
-    assert report.ratios(FOUND) == {"show": 5.0}
-    assert report.ratios({"show": {"ours": one(1.0)}}) == {}
+def test_a_ratio_is_the_median_of_what_each_round_says():
+    rounds = {"ours": [one(50.0), one(10.0), one(60.0)], "stock": [one(10.0), one(10.0), one(10.0)]}
+    assert report.ratios([Operation("show", 200, {}, results=rounds)]) == {"show": 5.0}
 
 
 def test_cpu_is_beside_the_limit_of_the_same_database():
