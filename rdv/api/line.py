@@ -30,8 +30,8 @@ class _Waiting(NamedTuple, Generic[Who]):
 
 class Line(Generic[Who]):
     """*Calm*, until `ROOM` are waiting, or more come when the line has been long for `LONG`; then *strict*: the newest
-    first, and whoever has waited longer than `PATIENCE` is turned away; then *wary*: is it over? The newest first still,
-    nobody is turned away for waiting, but there is room for `FAIR` only.
+    first, and whoever has waited longer than `PATIENCE` is turned away; then *wary*: is it over? Still the newest
+    first, and nobody is turned away for waiting, but there is room for `FAIR` only.
     """
 
     def __init__(self) -> None:

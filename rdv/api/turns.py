@@ -27,6 +27,7 @@ from .line import Line
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
+AWAY = 8  # for one that is served, so many are sent away: refusing must not become all that a worker does
 NICE = 10  # of the thread that hashes: on a machine with work for all, some tenth of a core
 
 _here = threading.local()  # `.turns` while this thread has its turn: those that it is of
@@ -58,6 +59,7 @@ class Turns:
         self._taken = False
         self._line: Line[_Waiter] = Line()
         self._returning: deque[_Waiter] = deque()  # who were let in already, and come back from aside
+        self._away: deque[_Waiter] = deque()  # who are turned away, and not told yet
         self._idle: list[dict[str, BaseDatabaseWrapper]] = []  # connections, while nobody has them
         self._aside = ThreadPoolExecutor(1, "aside", _yield_the_processor)
         self._waiting_aside = 0
@@ -98,17 +100,15 @@ class Turns:
             return future.result()
 
     def _take(self, *, returning: bool = False) -> None:
-        waiter, away = None, []
+        waiter = None
         with self._lock:
             if self._taken:
                 waiter = _Waiter()
                 if returning:
                     self._returning.append(waiter)
                 else:
-                    away = self._line.join(waiter, self._clock())
+                    self._away.extend(self._line.join(waiter, self._clock()))
             self._taken = True
-        for one in away:
-            one.tell(False)
         if waiter and not waiter.wait():
             raise Busy
         self._pick_up()
@@ -117,16 +117,17 @@ class Turns:
     def _give(self) -> None:
         _here.turns = None
         self._put_down()
-        away: list[_Waiter] = []
         with self._lock:
             if self._returning:
                 waiter: _Waiter | None = self._returning.popleft()
             else:
                 waiter, away = self._line.next(self._clock())
+                self._away.extend(away)
             self._taken = waiter is not None
+            told = [self._away.popleft() for _ in range(min(AWAY, len(self._away)) if waiter else len(self._away))]
         if waiter:
             waiter.tell(True)
-        for one in away:
+        for one in told:
             one.tell(False)
 
     def _pick_up(self) -> None:
