@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
-	bench-check bench-growth bench-servers
+	bench-check bench-growth bench-overload bench-servers
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -66,6 +66,9 @@ bench-check: $(VENV)-bench/.installed ## two minutes: fails when RDV is half as 
 
 bench-growth: $(VENV)-bench/.installed ## how the list's cost grows with what is visible; writes benchmarks/GROWTH.md
 	$(BENCH).growth --write benchmarks $(ARGS)
+
+bench-overload: $(VENV)-bench/.installed ## four times what the machine can carry: who is served, how quickly, and who is not
+	$(BENCH).overload $(ARGS)
 
 bench-servers: $(VENV)-bench/.installed ## RDV on granian and on gunicorn's worker kinds; writes benchmarks/SERVERS.md
 	$(BENCH).servers --write benchmarks $(ARGS)
