@@ -18,9 +18,10 @@ Who = TypeVar("Who")
 ROOM = 200  # whom a calm line holds: a crowd that comes at once
 FAIR = 64  # up to here, first come, first served: programs that wait for each answer never make a longer line
 PATIENCE = 0.025  # how long one waits while the line is strict: a few requests' time
+WARY_PATIENCE = 0.2  # and while it is wary
 STRICT = 1.0  # how long the line is strict after it was last full
 LONG = 1.0  # how long a calm line may be longer than `FAIR`, and still be one crowd
-WARY = 0.5  # and how long after that it must stay short before it is calm again
+WARY = 2.5  # and how long after that it must not be long, before it is calm again
 
 
 class _Waiting(NamedTuple, Generic[Who]):
@@ -30,8 +31,8 @@ class _Waiting(NamedTuple, Generic[Who]):
 
 class Line(Generic[Who]):
     """*Calm*, until `ROOM` are waiting, or more come when the line has been long for `LONG`; then *strict*: the newest
-    first, and whoever has waited longer than `PATIENCE` is turned away; then *wary*: is it over? Still the newest
-    first, and nobody is turned away for waiting, but there is room for `FAIR` only.
+    first, and whoever has waited longer than `PATIENCE` is turned away; then *wary*, is it over?: still the newest
+    first, with more patience, but `FAIR` waiting are too many and make it strict again.
     """
 
     def __init__(self) -> None:
@@ -63,13 +64,13 @@ class Line(Generic[Who]):
             if self._calm(now):
                 return self._waiting.popleft().who, []
         newest = self._waiting.pop().who
-        return newest, self._too_late(now) if now < self._strict_until else []
+        return newest, [] if self._calm(now) else self._too_late(now)
 
     def _calm(self, now: float) -> bool:
         return now >= self._strict_until + WARY
 
     def _too_late(self, now: float) -> list[Who]:
-        away = []
-        while self._waiting and now - self._waiting[0].since > PATIENCE:
+        away, patience = [], PATIENCE if now < self._strict_until else WARY_PATIENCE
+        while self._waiting and now - self._waiting[0].since > patience:
             away.append(self._waiting.popleft().who)
         return away
