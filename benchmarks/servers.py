@@ -21,7 +21,7 @@ from .measuring import take_turns
 from .operations import CONNECTIONS, Asker, Operation
 from .serving import PEERS, Server, command, free_port, serving
 
-CHOSEN = "granian, 1 thread (bin/serve)"
+CHOSEN = "granian (bin/serve)"
 STARTS = 3
 FIRST_ANSWER = 2.0  # seconds that a start may take
 MEMORY = 120  # MB that a worker may hold
