@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
-	bench-check bench-growth bench-overload bench-servers
+	bench-check bench-growth bench-overload bench-servers torture
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -29,6 +29,10 @@ test: $(VENV)/.installed ## the suite on the embedded database
 
 test-postgres: $(VENV)/.installed ## the suite on PostgreSQL: DATABASE_URL's, or one started and stopped here
 	bin/with-postgres $(PYTEST) $(ARGS)
+
+torture: $(VENV)/.installed ## the promises of docs/guarantees.md at length, on both databases; hours
+	TORTURE=long $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
+	TORTURE=long bin/with-postgres $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
 
 check: lint types migrations deploy-check coherence test test-postgres ## all that CI checks, but for bench-check
 
