@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -340,11 +342,21 @@ else:
     _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
     # A statement that is run twice is planned once (rdv/api/statements.py); a pooler in between must allow it.
     _database["OPTIONS"].setdefault("prepare_threshold", 1)
+    # A machine that vanished says nothing: without these a request would wait a quarter of an hour for it.
+    for _name, _value in (("tcp_user_timeout", 10_000), ("keepalives_idle", 10), ("keepalives_interval", 3)):
+        _database["OPTIONS"].setdefault(_name, _value)
 
 CACHES = {
     "default": setting("CACHE_URL", lambda url: url and env.cache_url_config(url), "an address: redis://host:6379/0")
     or {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "rdv_cache"}
 }
+if CACHES["default"]["BACKEND"].endswith("RedisCache"):
+    # One that does not answer is soon given up; a connection that died with its server is made anew at once.
+    CACHES["default"]["OPTIONS"] = {
+        "socket_connect_timeout": 0.5,
+        "socket_timeout": 0.5,
+        "retry": Retry(NoBackoff(), 1),
+    } | CACHES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 vars().update(setting("EMAIL_URL", env.email_url_config, "an address: smtp://user:password@host:25"))
