@@ -7,6 +7,8 @@ sentences are French unless the request asks for English.
 from __future__ import annotations
 
 import logging
+import sqlite3
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +21,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
@@ -276,6 +279,22 @@ class Busy(WireError):
         return _("Le serveur est très sollicité. Merci de réessayer dans un instant.")
 
 
+class DatabaseUnavailable(WireError):
+    """503: the database is away, locked for too long, full, or gave a statement up. Whether a write was done that was
+    under way is not known, as when a connection breaks.
+    """
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    code = "service_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = "1"
+
+    def sentence(self) -> str:
+        return _("La base de données ne répond pas. Merci de réessayer dans un instant.")
+
+
 class Refusal(WireError):
     """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
 
@@ -306,7 +325,14 @@ class InternalError(WireError):
         return _("Une erreur interne est survenue.")
 
 
-def _as_wire_error(exc: Exception, request: HttpRequest | None = None) -> WireError:
+def _is_the_database_away(exc: OperationalError | InterfaceError) -> bool:
+    """Whether asking again may help. SQLite says a table that is missing, or a misuse, by the same exceptions."""
+    code = getattr(exc.__cause__, "sqlite_errorcode", None)
+    return code not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE)
+
+
+def as_wire_error(exc: BaseException | None, request: HttpRequest | None = None) -> WireError:
+    """The wire form of `exc`; that of an internal error when it has no other."""
     match exc:
         case WireError():
             return exc
@@ -333,15 +359,19 @@ def _as_wire_error(exc: Exception, request: HttpRequest | None = None) -> WireEr
             | RawPostDataException()
         ):
             return MalformedRequest()
+        case OperationalError() | InterfaceError() if _is_the_database_away(exc):
+            return DatabaseUnavailable()
     return InternalError()
 
 
 def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
     """Answer for `exc`, whatever it is (DRF's EXCEPTION_HANDLER): the only place where an error gets its wire form."""
     request = context.get("request")
-    error = _as_wire_error(exc, request)
+    error = as_wire_error(exc, request)
     if isinstance(error, InternalError):
         logger.error("Unhandled %s", type(exc).__name__, exc_info=exc)
+    elif isinstance(error, DatabaseUnavailable):
+        logger.error("Database unavailable: %s", exc)
     body = error.body()
     if error.hint:
         body["hint"] = error.hint
@@ -361,7 +391,7 @@ def plain(error: WireError) -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(_as_wire_error(exception, request))
+    return plain(as_wire_error(exception, request))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -373,4 +403,5 @@ def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    return plain(InternalError())
+    """Django calls this while it handles the exception that nobody else did: of a page, of a middleware."""
+    return plain(as_wire_error(sys.exception(), request))

@@ -20,7 +20,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from rdv import VERSION
 
 from .conditional import conditional
-from .errors import Busy, plain
+from .errors import Busy, DatabaseUnavailable, as_wire_error, plain
 
 # Contract 1.2, as recorded in the first public description of the API.
 FIXED_HEADERS = {
@@ -55,8 +55,9 @@ class WireMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A page that hashes a password may find the server busy too."""
-        return plain(exception) if isinstance(exception, Busy) else None
+        """A page too may find the server busy, as it hashes a password, or the database away."""
+        error = as_wire_error(exception, request)
+        return plain(error) if isinstance(error, Busy | DatabaseUnavailable) else None
 
 
 class LanguageMiddleware(LocaleMiddleware):
