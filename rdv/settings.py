@@ -339,7 +339,10 @@ if _database["ENGINE"].endswith("sqlite3"):
         Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
     _database.setdefault("OPTIONS", {})
-    _database["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 4, "timeout": 10})
+    # Connections go with the turns (rdv/api/turns.py), and stay. One that broke is made anew at the next request, not
+    # when a pool tries again; a server that does not answer is waited for this long.
+    _database["CONN_MAX_AGE"] = None
+    _database["OPTIONS"].setdefault("connect_timeout", 3)
     # A statement that is run twice is planned once (rdv/api/statements.py); a pooler in between must allow it.
     _database["OPTIONS"].setdefault("prepare_threshold", 1)
     # A machine that vanished says nothing: without these a request would wait a quarter of an hour for it.
