@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
-	bench-check bench-growth bench-overload bench-servers torture
+	bench-check bench-growth bench-overload bench-servers torture audit pins parts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -13,7 +13,7 @@ help: ## this list
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("RDV needs Python 3.11 or later (PYTHON=... names it)" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	@touch $@
 
 serve: $(VENV)/.installed ## the server, with demo data when the database is empty, on 127.0.0.1:8000
@@ -34,7 +34,7 @@ torture: $(VENV)/.installed ## the promises of docs/guarantees.md at length, on 
 	TORTURE=long $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
 	TORTURE=long bin/with-postgres $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
 
-check: lint types migrations deploy-check coherence test test-postgres ## all that CI checks, but for bench-check
+check: lint types migrations deploy-check coherence audit test test-postgres ## all that CI checks, but for bench-check
 
 lint: $(VENV)/.installed ## style, format, and the direction of imports
 	$(BIN)/ruff check .
@@ -55,9 +55,32 @@ deploy-check: $(VENV)/.installed ## Django's own review of the production settin
 coherence: $(VENV)/.installed ## installed packages agree with each other
 	$(BIN)/python -m pip check
 
-$(VENV)-bench/.installed: requirements.txt benchmarks/requirements.txt
+$(VENV)-supply/.installed: supply/requirements.txt
+	$(PYTHON) -m venv $(VENV)-supply
+	$(VENV)-supply/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+audit: $(VENV)/.installed $(VENV)-supply/.installed ## known holes and licences of what is installed
+	$(VENV)-supply/bin/python -m supply.holes requirements.txt benchmarks/requirements.txt supply/requirements.txt
+	$(VENV)-supply/bin/pip-licenses --python=$(BIN)/python
+	$(VENV)-supply/bin/pip-licenses --python=$(VENV)-supply/bin/python >/dev/null
+
+# Pins hold on every platform and from Python 3.11 on. The index is the machine's own business: it is written nowhere.
+PIN := $(VENV)-supply/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --annotation-style line --custom-compile-command "make pins"
+
+pins: $(VENV)-supply/.installed ## requirements.txt anew from requirements.in (ARGS=--upgrade renews the others too)
+	$(PIN) $(ARGS) requirements.in --output-file requirements.txt
+	$(PIN) $(ARGS) benchmarks/requirements.in --constraints requirements.txt --output-file benchmarks/requirements.txt
+	$(PIN) $(ARGS) supply/requirements.in --constraints requirements.txt --output-file supply/requirements.txt
+	$(MAKE) parts
+
+parts: $(VENV)/.installed $(VENV)-supply/.installed ## the list of parts that we publish (CycloneDX)
+	$(VENV)-supply/bin/cyclonedx-py environment $(BIN)/python --output-reproducible --output-file supply/parts.cdx.json
+
+$(VENV)-bench/.installed: benchmarks/requirements.txt
 	$(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement benchmarks/requirements.txt
 	@touch $@
 
 BENCH := bin/with-postgres $(VENV)-bench/bin/python -W ignore -m benchmarks
