@@ -173,8 +173,7 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_RESET_TIMEOUT = 6 * 60 * 60  # seconds; contract 2.8
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    # Whether the agent may come in is asked after the password, so that a wrong one tells nothing.
-    "django.contrib.auth.backends.AllowAllUsersModelBackend",
+    "agents.backends.PasswordBackend",
 ]
 
 AXES_ENABLED = RDV_SIGN_IN_LIMIT is not None

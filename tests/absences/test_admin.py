@@ -22,7 +22,7 @@ LIST = "/admin/absences/absence/"
 def browser(db: None) -> Client:
     client = Client()
     administrator = AgentFactory(email="odile@exemple.test", is_staff=True, is_superuser=True)
-    client.force_login(administrator, backend="django.contrib.auth.backends.AllowAllUsersModelBackend")
+    client.force_login(administrator, backend="agents.backends.PasswordBackend")
     return client
 
 

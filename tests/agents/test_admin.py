@@ -33,7 +33,7 @@ LISTS = (
 
 def browser_of(agent: Agent) -> Client:
     client = Client()
-    client.force_login(agent, backend="django.contrib.auth.backends.AllowAllUsersModelBackend")
+    client.force_login(agent, backend="agents.backends.PasswordBackend")
     return client
 
 

@@ -152,6 +152,23 @@ def test_an_email_that_waits_costs_no_hash_known_or_not(now, cast, anonymous, mo
         assert guess(anonymous, email, times=1)[0].status_code == 429
 
 
+@pytest.mark.parametrize("password", [PASSWORD, "faux"], ids=["right", "wrong"])
+def test_a_guess_let_through_before_the_limit_was_reached_elsewhere_is_not_told_whether_it_was_right(
+    now, cast, anonymous, monkeypatch, password
+):
+    verify = PlainHasher.verify
+
+    def meanwhile(self, given, encoded):
+        monkeypatch.setattr(PlainHasher, "verify", verify)
+        guess(WireClient())
+        return verify(self, given, encoded)
+
+    monkeypatch.setattr(PlainHasher, "verify", meanwhile)
+    answer = anonymous.post(SIGN_IN, {"email": KNOWN, "password": password})
+    assert (answer.status_code, answer["Retry-After"]) == (429, str(QUARTER))
+    assert AccessAttempt.objects.get().failures_since_start == 10
+
+
 @pytest.mark.parametrize(
     ("path", "body", "content_type"),
     [

@@ -153,7 +153,7 @@ def test_the_triple_is_not_read_from_the_body(cast, sign_in, anonymous):
 def test_a_cookie_of_the_pages_gives_no_right_here(cast, anonymous):
     cast.martine.is_staff = True
     cast.martine.save()
-    anonymous.force_login(cast.martine, backend="django.contrib.auth.backends.AllowAllUsersModelBackend")
+    anonymous.force_login(cast.martine, backend="agents.backends.PasswordBackend")
     assert anonymous.get(AGENTS).status_code == 401
 
 
