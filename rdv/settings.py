@@ -51,7 +51,10 @@ def setting(name: str, read: Callable[[Any], Any] = lambda value: value, expecte
         return read(env(name))
     except (ValueError, KeyError, IndexError, ImproperlyConfigured) as error:
         shown = f"={os.environ.get(name)!r}" if name.startswith("RDV_") else ""  # addresses hold passwords
-        raise ImproperlyConfigured(f"{name}{shown} is not understood; expected {expected}.") from error
+        # Nor does a traceback show them: the error that was met repeats a part of what it did not understand.
+        raise ImproperlyConfigured(f"{name}{shown} is not understood; expected {expected}.") from (
+            error if shown else None
+        )
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -297,13 +300,16 @@ CONTENT_SECURITY_POLICY = {
 SILENCED_SYSTEM_CHECKS = ["security.W002"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 60 * 60
-CSRF_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "rdv.sessions"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 60 * 60  # seconds without a request
+RDV_SESSION_LIFETIME = datetime.timedelta(hours=12)
 TLS = setting("RDV_TLS", one_of("on", "off"), "on or off") == "on" and PRODUCTION
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
 if TLS:
+    # Browsers take a cookie of this name from this very host alone, and over TLS.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 if RDV_TRUSTED_PROXIES:
@@ -373,13 +379,22 @@ USE_I18N = True
 TIME_ZONE = "Europe/Paris"
 USE_TZ = True
 
-# What is written down. A request's id is on each of its lines.
+# What is written down. A request's id is on each of its lines; what was sent or stored is on none (docs/security.md).
+
+DEFAULT_EXCEPTION_REPORTER = "rdv.reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "rdv.reports.Filter"
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{correlation_id}] {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "rdv.reports.Line",
+            "format": "{asctime} {levelname} {name} [{correlation_id}] {message}",
+            "style": "{",
+        }
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -394,6 +409,8 @@ LOGGING = {
     },
     "loggers": {
         "django": {"handlers": [], "propagate": True},
+        # Statements have digests and hashes among their parameters.
+        "django.db.backends": {"level": "INFO"},
         # One line a refused request is the access log's business.
         "django.request": {"level": "ERROR"},
         "django_guid": {"level": "ERROR"},

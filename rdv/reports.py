@@ -1,0 +1,53 @@
+"""What is written down when something fails: where, and what kind of failure; never what was sent, held or stored."""
+
+from __future__ import annotations
+
+import logging
+import re
+from types import TracebackType
+from typing import Any
+
+from django.http import HttpRequest
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+# PostgreSQL's word on a failure repeats the row that it refused, hashes and digests included.
+_ROW = re.compile(r"^DETAIL:.*?(?=\n\n|\nCONTEXT:|\nTraceback |\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Line(logging.Formatter):
+    """A line of the log, and the traceback that goes with it."""
+
+    def formatException(self, failure: Any) -> str:  # noqa: N802 - logging's own name
+        return _ROW.sub("DETAIL: (left out)", super().formatException(failure))
+
+
+class Reporter(ExceptionReporter):
+    """Django's report of an exception, by mail or as a page, whoever asks for one: without the request, whose headers,
+    cookies, address and body hold credentials, and without the value of any variable.
+    """
+
+    def __init__(
+        self,
+        request: HttpRequest | None,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+        is_email: bool = False,
+    ) -> None:
+        super().__init__(None, exc_type, exc_value, tb, is_email)
+
+    def get_traceback_data(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().get_traceback_data()
+        if "exception_value" in data:
+            data["exception_value"] = _ROW.sub("DETAIL: (left out)", str(self.exc_value))
+        return data
+
+
+class Filter(SafeExceptionReporterFilter):
+    """Leaves out settings, of which some are addresses with a password in them, and variables."""
+
+    def get_safe_settings(self) -> dict[str, Any]:
+        return {}
+
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
+        return ()
