@@ -8,6 +8,7 @@ the request gives its turn back until it is done, in a thread of its own that yi
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -134,6 +135,8 @@ class Turns:
         """This thread has the connections that were put down last."""
         if self._idle and not _in_transaction():
             for alias, connection in self._idle.pop().items():
+                if _hung_up(connection):
+                    connection.close()  # made anew when it is asked
                 connections[alias] = connection
 
     def _put_down(self) -> None:
@@ -157,6 +160,17 @@ def aside(work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Resul
 
 def _in_transaction() -> bool:
     return any(connection.in_atomic_block for connection in connections.all(initialized_only=True))
+
+
+def _hung_up(connection: BaseDatabaseWrapper) -> bool:
+    """Whether PostgreSQL ended this connection while nobody used it: an idle one hears nothing else. Asks nothing."""
+    if connection.vendor != "postgresql" or connection.connection is None:
+        return False
+    if connection.connection.closed:
+        return True
+    look = select.poll()
+    look.register(connection.connection.fileno(), select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _yield_the_processor() -> None:
