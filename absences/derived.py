@@ -46,6 +46,7 @@ _ON_SQLITE = [
 ]
 
 TALLIES = Derived(
+    table="absences_absencetally",
     triggers=["absences_tally_inserted", "absences_tally_deleted", "absences_tally_moved"],
     create={"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE},
     refresh=[

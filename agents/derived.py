@@ -65,6 +65,7 @@ _ON_SQLITE = [
 ]
 
 SHOWN = Derived(
+    table="agents_shownorganisation",
     triggers=[*(f"agents_role_{name}" for name in _EVENTS), "agents_verticale_updated"],
     create={"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE},
     refresh=_follow("SELECT id FROM agents_agent").split(";"),

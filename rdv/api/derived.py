@@ -15,22 +15,27 @@ from django.db import connections, transaction
 
 @dataclass(frozen=True)
 class Derived:
-    """`triggers`: their names; `create`: by database vendor, the statements that make them (each may be repeated);
+    """`table`: where it is kept; `triggers`: their names; `create`: by database vendor, the statements that make them (each may be repeated);
     `refresh`: the statements that compute everything anew, the same on each database.
     """
 
+    table: str
     triggers: Sequence[str]
     create: Mapping[str, Sequence[str]]
     refresh: Sequence[str]
 
     def install(self, *, using: str = "default", **_signal: Any) -> None:
-        """Make the triggers that are missing, and then what they would have kept."""
+        """Make the triggers that are missing, and then what they would have kept; nothing before the table is there,
+        as when a migration is gone to by its name.
+        """
         connection = connections[using]
         catalogue = {
             "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
             "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
         }
         with connection.cursor() as cursor, transaction.atomic(using=using):
+            if self.table not in connection.introspection.table_names(cursor):
+                return
             cursor.execute(catalogue[connection.vendor])
             if set(self.triggers) <= {name for (name,) in cursor.fetchall()}:
                 return
