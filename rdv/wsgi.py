@@ -8,7 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rdv.settings")
 django.setup(set_prefix=False)
 
 from rdv.api.handler import WireHandler  # noqa: E402 - Django must be set up first
+from rdv.health import Health  # noqa: E402
 from rdv.orphans import end_with_the_master  # noqa: E402
 
-application = WireHandler()
+application = Health(WireHandler())
 end_with_the_master()
