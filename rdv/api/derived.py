@@ -15,8 +15,8 @@ from django.db import connections, transaction
 
 @dataclass(frozen=True)
 class Derived:
-    """`table`: where it is kept; `triggers`: their names; `create`: by database vendor, the statements that make them (each may be repeated);
-    `refresh`: the statements that compute everything anew, the same on each database.
+    """`table`: where it is kept; `triggers`: their names; `create`: by database vendor, the statements that make them
+    (each may be repeated); `refresh`: the statements that compute everything anew, the same on each database.
     """
 
     table: str
