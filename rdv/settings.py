@@ -350,6 +350,8 @@ else:
     _database["OPTIONS"].setdefault("connect_timeout", 3)
     # A statement that is run twice is planned once (rdv/api/statements.py); a pooler in between must allow it.
     _database["OPTIONS"].setdefault("prepare_threshold", 1)
+    # Of several hosts, the one that takes writes; and of one that became a standby, none: a connection stays.
+    _database["OPTIONS"].setdefault("target_session_attrs", "read-write")
     # A machine that vanished says nothing: without these a request would wait a quarter of an hour for it.
     for _name, _value in (("tcp_user_timeout", 10_000), ("keepalives_idle", 10), ("keepalives_interval", 3)):
         _database["OPTIONS"].setdefault(_name, _value)
