@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Exists, OuterRef
 
-from agents.models import Agent
+from agents.models import Agent, AgentRole
 from agents.serializers import ORGANISATION_COLUMNS, render_agent, render_organisation
 from rdv.api.errors import NotFound
 from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
@@ -152,8 +153,12 @@ class AbsenceSerializer(WireSerializer):
             row.agent_id = agent
         if organisation != "unchanged":
             row.organisation_id = organisation
-            if not row.may_be_kept_for_organisation and self._is_in_sight(row.agent_id):
-                failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
+            if organisation is not None:
+                in_sight, works_there = self._place(row.agent_id, organisation)
+                if not in_sight:
+                    row.organisation_id = None  # 403 will follow
+                elif not works_there:
+                    failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
 
     def _agent(self) -> int | None:
         """The agent named by `agent_id`, else by `agent_email`. Raises NotFound for an unknown email, contract 4.2."""
@@ -169,6 +174,15 @@ class AbsenceSerializer(WireSerializer):
             return pk
         raise NotFound("agent")
 
-    def _is_in_sight(self, agent_id: int) -> bool:
-        """Of an agent out of sight nothing is told, not even where they work: 403 will follow."""
-        return Agent.objects.visible_to(self.context["request"].user).filter(pk=agent_id).exists()
+    def _place(self, agent_id: int, organisation_id: int) -> tuple[bool, bool]:
+        """Whether the agent is in sight, and whether they work in the organisation: in one query, since of an agent out
+        of sight nothing is told, not even by how much is asked of the database.
+        """
+        visible = Agent.objects.visible_to(self.context["request"].user)
+        roles = AgentRole.objects.filter(agent=OuterRef("pk"), organisation=organisation_id)
+        return (
+            Agent.objects.filter(pk=agent_id)
+            .values_list(Exists(visible.filter(pk=OuterRef("pk"))), Exists(roles))
+            .order_by()
+            .get()
+        )
