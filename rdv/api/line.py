@@ -16,12 +16,13 @@ from typing import Generic, NamedTuple, TypeVar
 Who = TypeVar("Who")
 
 ROOM = 200  # whom a calm line holds: a crowd that comes at once
-FAIR = 64  # up to here, first come, first served: programs that wait for each answer never make a longer line
-PATIENCE = 0.025  # how long one waits while the line is strict: a few requests' time
-WARY_PATIENCE = 0.2  # and while it is wary
-STRICT = 1.0  # how long the line is strict after it was last full
+FAIR = 64  # up to here a line may last: programs that wait for each answer never make a longer one
+SHORT = 16  # up to here, first come, first served; in a longer one, the newest,
+LATE = 0.3  # but for who has waited so long
 LONG = 1.0  # how long a calm line may be longer than `FAIR`, and still be one crowd
-WARY = 2.5  # and how long after that it must not be long, before it is calm again
+STRICT = 3.0  # how long the line is strict after it was last full,
+PATIENCE = 0.025  # and how long one waits then: a few requests' time
+WARY = 1.0  # how long after that it must not be full, before it is calm again
 
 
 class _Waiting(NamedTuple, Generic[Who]):
@@ -30,14 +31,14 @@ class _Waiting(NamedTuple, Generic[Who]):
 
 
 class Line(Generic[Who]):
-    """*Calm*, until `ROOM` are waiting, or more come when the line has been long for `LONG`; then *strict*: the newest
-    first, and whoever has waited longer than `PATIENCE` is turned away; then *wary*, is it over?: still the newest
-    first, with more patience, but `FAIR` waiting are too many and make it strict again.
+    """*Calm*, until it is full: `ROOM` are waiting, or more than `FAIR` for longer than `LONG`. Then *strict*: the
+    newest first, and whoever has waited longer than `PATIENCE` is turned away. Then *wary*, is it over?: still the
+    newest first, but nobody is turned away, unless more than `FAIR` are waiting: then it is not. It is when nobody is.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting[Who]] = deque()
-        self._strict_until = float("-inf")
+        self._strict_until = self._wary_until = float("-inf")
         self._last_short = float("-inf")
 
     def __len__(self) -> int:
@@ -48,29 +49,32 @@ class Line(Generic[Who]):
         away = []
         if len(self._waiting) < FAIR:
             self._last_short = now
-        crowd = self._calm(now) and now - self._last_short < LONG
+        crowd = now >= self._wary_until and now - self._last_short < LONG
         if len(self._waiting) >= (ROOM if crowd else FAIR):
             self._strict_until = now + STRICT
+            self._wary_until = self._strict_until + WARY
             away = [self._waiting.popleft().who, *self._too_late(now)]
         self._waiting.append(_Waiting(now, who))
         return away
 
     def next(self, now: float) -> tuple[Who | None, list[Who]]:
         """Whose turn it is (None: nobody waits), and those who are turned away."""
-        if not self._waiting:
-            return None, []
         if len(self._waiting) <= FAIR:
             self._last_short = now
-            if self._calm(now):
-                return self._waiting.popleft().who, []
-        newest = self._waiting.pop().who
-        return newest, [] if self._calm(now) else self._too_late(now)
+        if len(self._waiting) <= 1 and now >= self._strict_until:
+            self._wary_until = now
+        if not self._waiting:
+            return None, []
+        served = self._waiting.popleft() if self._in_order(now) else self._waiting.pop()
+        return served.who, self._too_late(now) if now < self._strict_until else []
 
-    def _calm(self, now: float) -> bool:
-        return now >= self._strict_until + WARY
+    def _in_order(self, now: float) -> bool:
+        if now < self._wary_until or len(self._waiting) > FAIR:
+            return False
+        return len(self._waiting) <= SHORT or now - self._waiting[0].since > LATE
 
     def _too_late(self, now: float) -> list[Who]:
-        away, patience = [], PATIENCE if now < self._strict_until else WARY_PATIENCE
-        while self._waiting and now - self._waiting[0].since > patience:
+        away = []
+        while self._waiting and now - self._waiting[0].since > PATIENCE:
             away.append(self._waiting.popleft().who)
         return away
