@@ -303,7 +303,7 @@ class Postgres:
         """
         shutil.rmtree(self.data, ignore_errors=True)
         self.run(
-            "pg_basebackup", "--pgdata", str(self.data), "--write-recovery-conf", "--checkpoint=fast",
+            "pg_basebackup", "--pgdata", str(self.data), "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
             "--host", primary.host, "--port", str(primary.port), "--username=rdv",
         )  # fmt: skip
         self.start()
@@ -331,6 +331,18 @@ class Postgres:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
         until("the killed PostgreSQL is gone", lambda: not accepts(self.host, self.port))
+
+    @contextmanager
+    def receiving_nothing(self, primary: Postgres) -> Iterator[None]:
+        """Until the end of the block this standby lags; from the start of it, `primary` has a commit that waits."""
+        ((receiver,),) = self.execute("SELECT pid FROM pg_stat_wal_receiver")
+        os.kill(receiver, signal.SIGSTOP)
+        try:
+            waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            until("a commit waits for the standby", lambda: primary.execute(waiting), 10)
+            yield
+        finally:
+            os.kill(receiver, signal.SIGCONT)
 
     def promote(self) -> None:
         self.run("pg_ctl", "--pgdata", str(self.data), "--silent", "--wait", "promote")

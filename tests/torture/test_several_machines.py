@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -291,12 +291,14 @@ def test_the_databases_standby_takes_over_and_nothing_acknowledged_is_lost(at_le
         hosts = ",".join(f"{node.host}:{node.port}" for node in reversed(nodes))
         database = f"postgres://rdv@{hosts}/postgres"
         with started(database, servers=2, rotating=0) as fleet:
-            for _ in range(rounds):
+            for number in range(rounds):
                 standby.follow(primary)
                 martine = triple(sign_in(fleet.nginx, "martine"))
                 with Writers(fleet.nginx, martine) as writers:
                     writers.wait_for(chance.randint(20, 60))
-                    primary.kill()
+                    # Each second time at any moment, else when the standby lags: then nobody must have been told yet.
+                    with standby.receiving_nothing(primary) if number % 2 == 0 else nullcontext():
+                        primary.kill()
                     before = time.monotonic()
                     writers.wait_for_refusals(10)
                     standby.promote()
