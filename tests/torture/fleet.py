@@ -285,7 +285,14 @@ class Postgres:
 
     def create(self) -> None:
         self.run(
-            "initdb", "--pgdata", str(self.data), "--username=rdv", "--auth=trust", "--encoding=UTF8", "--locale=C"
+            "initdb",
+            "--pgdata",
+            str(self.data),
+            "--username=rdv",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
         )
         with (self.data / "pg_hba.conf").open("a") as file:
             file.write("host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n")
