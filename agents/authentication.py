@@ -19,7 +19,8 @@ from rest_framework.response import Response
 from rdv.api.errors import CHALLENGE, Unauthenticated
 
 from . import tokens
-from .models import Agent, ClientToken, Refused
+from .models import Agent, ClientToken, Refused, hold_rights
+from .models.reach import Reach
 
 MAX_UID = 254
 # Written as in the original's JSON (contract 2.7); "/" is not escaped.
@@ -43,6 +44,17 @@ class SharedSecretCredential:
 
     kind = "shared_secret"
 
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    def hold(self) -> bool:
+        """As that of a triple; the agent is the credential."""
+        hold_rights(self.agent.pk)
+        agent = Agent.objects.filter(pk=self.agent.pk).first()
+        if agent is None or not agent.usable:
+            raise Unauthenticated(Refused.AGENT_DISABLED)
+        return _reaches_the_same(self.agent, agent.reach)
+
     def response_headers(self, params: Container[str], response: Response) -> Mapping[str, str]:
         return {}
 
@@ -60,6 +72,18 @@ class TripleCredential:
         self.secret = secret
         self.fresh = fresh
         self.started = timezone.now()
+
+    def hold(self) -> bool:
+        """In a transaction that is done but for its commit: from now on until then the caller's rights are what they
+        are now, and tells whether they are what they were. Raises Unauthenticated when there are none any more.
+        """
+        agent = self.token.agent
+        hold_rights(agent.pk)
+        token = ClientToken.objects.presented(self.token.client)
+        refusal = token.refusal_meanwhile(agent.uid, self.secret) if token else Refused.UNKNOWN
+        if token is None or refusal:
+            raise Unauthenticated(refusal)
+        return _reaches_the_same(agent, token.agent.reach)
 
     def triple(self) -> dict[str, str]:
         """The five headers of this credential, in the order of contract 2.3."""
@@ -97,6 +121,12 @@ class TripleCredential:
         }
 
 
+def _reaches_the_same(agent: Agent, reach: Reach) -> bool:
+    """Gives `agent` the `reach` that they have now; tells whether it is the one that they had."""
+    before, agent.reach = agent.reach, reach
+    return reach.opens_the_same(before)
+
+
 class SharedSecretAuthentication(BaseAuthentication):
     """`X-Agent-Auth-Signature` and `uid`. The header, even empty, closes the way to the tokens (contract 2.1)."""
 
@@ -113,7 +143,7 @@ class SharedSecretAuthentication(BaseAuthentication):
             raise Unauthenticated(Refused.UNKNOWN)
         if not agent.usable:
             raise Unauthenticated(Refused.AGENT_DISABLED)
-        return agent, SharedSecretCredential()
+        return agent, SharedSecretCredential(agent)
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

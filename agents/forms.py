@@ -10,16 +10,20 @@ from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationF
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from .models import Agent, ClientToken
+from .models import Agent, ClientToken, end_tokens
 
 
 class _EndsOtherSessions:
     """A password that changes ends every token of the agent, as it does by API (contract 2.8)."""
 
     def set_password_and_save(self, user: Agent, *args: Any, **kwargs: Any) -> Agent:
+        super().set_password_and_save(user, *args, **kwargs | {"commit": False})  # type: ignore[misc]
         with transaction.atomic():
+            # The password and nothing else: the rest was read before others may have changed it.
+            user.save(update_fields=("password", "updated_at"))
             ClientToken.objects.filter(agent=user).revoke()
-            return super().set_password_and_save(user, *args, **kwargs)  # type: ignore[misc,no-any-return]
+            end_tokens(user.pk)
+        return user
 
 
 class SignInForm(AdminAuthenticationForm):

@@ -105,7 +105,7 @@ def sign_in(db: None) -> Callable[[Agent], WireClient]:
     """A client that carries a fresh token of the agent given, without the trip through `sign_in`."""
 
     def of(agent: Agent) -> WireClient:
-        token, secret = ClientToken.objects.issue(agent)
+        token, secret = ClientToken.objects.issue(Agent.objects.get(pk=agent.pk))
         return WireClient(TripleCredential(token, secret, fresh=True))
 
     return of

@@ -1,4 +1,4 @@
-"""How many times the database is asked, whatever the number of rows: a list 3 times, one absence 2, a write at most 7.
+"""How many times the database is asked, whatever the number of rows: a list 3 times, one absence 2, a write at most 9.
 
 Each number is that of a token in use: the first request in five minutes writes one query more, `last_used_at`.
 """
@@ -23,6 +23,10 @@ LISTS = {
     "absences?agent_id=1&service_id=1&organisation_id=1&title=x&from=2026-01-01&changed_since=2026-01-01": 2,
     "absences?title=cong%C3%A9&from=2026-01-01&to=2030-01-01&changed_since=2026-01-01": 3,
 }
+
+
+# Before its commit a write asks again who its caller is; on PostgreSQL it first keeps that from changing.
+HELD = 2 if connection.vendor == "postgresql" else 1
 
 
 @pytest.fixture
@@ -112,41 +116,43 @@ def test_a_refusal_costs_no_more_than_what_it_refuses(cast, sign_in, queries_of,
 
 
 def test_a_creation(martine, queries_of, asked, crowd):
-    # The credential; the transaction (2); the agent; the row; the look again, which is also the answer.
-    assert queries_of(martine.post, "/api/v1/absences", asked) == 6
+    # The credential; the transaction (2); the agent; the row; the caller, held; the look again, which is the answer.
+    assert queries_of(martine.post, "/api/v1/absences", asked) == 6 + HELD
     crowd()
-    assert queries_of(martine.post, "/api/v1/absences", asked) == 6
+    assert queries_of(martine.post, "/api/v1/absences", asked) == 6 + HELD
 
 
 def test_a_creation_for_one_organisation(cast, martine, queries_of, asked):
     # One more: whether the organisation is one of the agent's.
-    assert queries_of(martine.post, "/api/v1/absences", asked | {"organisation_id": cast.mds.pk}) == 7
+    assert queries_of(martine.post, "/api/v1/absences", asked | {"organisation_id": cast.mds.pk}) == 7 + HELD
 
 
 def test_a_creation_by_email(cast, martine, queries_of, asked):
     del asked["agent_id"]
-    assert queries_of(martine.post, "/api/v1/absences", asked | {"agent_email": cast.bruno.email}) == 6
+    assert queries_of(martine.post, "/api/v1/absences", asked | {"agent_email": cast.bruno.email}) == 6 + HELD
 
 
 def test_an_update(cast, martine, queries_of, crowd):
     path = f"/api/v1/absences/{AbsenceFactory(agent=cast.bruno).pk}"
-    # The credential; the transaction (2); the row, locked, with the right; the change; the look again.
-    assert queries_of(martine.patch, path, {"title": "Autre"}) == 6
+    # The credential; the transaction (2); the row, locked, with the right; the change; the caller, held; the look
+    # again.
+    assert queries_of(martine.patch, path, {"title": "Autre"}) == 6 + HELD
     crowd()
-    assert queries_of(martine.patch, path, {"title": "Encore"}) == 6
+    assert queries_of(martine.patch, path, {"title": "Encore"}) == 6 + HELD
     # One more: whether the organisation is one of the agent's.
-    assert queries_of(martine.patch, path, {"title": "Plus", "organisation_id": cast.mds.pk}) == 7
+    assert queries_of(martine.patch, path, {"title": "Plus", "organisation_id": cast.mds.pk}) == 7 + HELD
 
 
 def test_an_update_of_an_organisation(cast, martine, queries_of):
     # As an absence, and one more: whether the name is taken in the territory.
-    assert queries_of(martine.patch, f"/api/v1/organisations/{cast.mds.pk}", {"name": "MDS du parc"}) == 7
+    assert queries_of(martine.patch, f"/api/v1/organisations/{cast.mds.pk}", {"name": "MDS du parc"}) == 7 + HELD
 
 
 def test_a_deletion(cast, martine, queries_of):
     absence = AbsenceFactory(agent=cast.bruno)
-    # The credential; the transaction (2); the row, locked, with the right; the deletion.
-    assert queries_of(martine.delete, f"/api/v1/absences/{absence.pk}", status=204) == 5
+    # The credential; the transaction (2); the row, locked, with the right; the deletion; the caller, held; the
+    # look again.
+    assert queries_of(martine.delete, f"/api/v1/absences/{absence.pk}", status=204) == 6 + HELD
 
 
 def test_an_unknown_token_costs_one_query(cast, martine, queries_of):

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agents.forms import AgentPasswordForm, NewAgentForm
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
+from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory, end_rights
 
 from .base import HouseAdmin, HouseInline, LinkFilter, RowForm
 
@@ -289,9 +289,9 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        with transaction.atomic():
-            if request.method == "POST" and object_id:
-                _hold_organisations(Agent.objects.filter(pk=object_id))
+        with self.as_one_change(request):
+            if request.method == "POST" and object_id and object_id.isdecimal():
+                _hold(Agent.objects.filter(pk=object_id))
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
@@ -317,10 +317,11 @@ class AgentAdmin(HouseAdmin, UserAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         with transaction.atomic():
-            _hold_organisations(queryset)
-            AgentRole.objects.filter(agent__in=queryset).keep_last_admins()
-            for agent in queryset:
+            agents = Agent.objects.filter(pk__in=_hold(queryset), deleted_at=None)
+            AgentRole.objects.filter(agent__in=agents).keep_last_admins()
+            for agent in list(agents):
                 agent.leave()
+            end_rights()
 
     # Actions.
 
@@ -339,15 +340,19 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     def revoke_tokens(self, request: HttpRequest, queryset: Any) -> None:
         agents = self._within_reach(request, queryset)
         self._log(request, agents.filter(tokens__in=ClientToken.objects.live()).distinct(), _("Jetons révoqués."))
-        count = ClientToken.objects.filter(agent__in=agents).revoke()
+        with transaction.atomic():
+            count = ClientToken.objects.filter(agent__in=_hold(agents)).revoke()
+            end_rights()
         self._report(request, ngettext("%(count)d jeton révoqué.", "%(count)d jetons révoqués.", count), count)
 
     def _set(self, request: HttpRequest, agents: Any, *, is_active: bool) -> int:
         with transaction.atomic():
-            pks = list(agents.values_list("pk", flat=True))
-            changed = Agent.objects.filter(pk__in=pks)
+            pks = agents.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
+            changed = Agent.objects.filter(pk__in=list(pks))
             self._log(request, changed, _("Réactivé.") if is_active else _("Désactivé."))
-            return int(changed.update(is_active=is_active, updated_at=timezone.now()))
+            count = int(changed.update(is_active=is_active, updated_at=timezone.now()))
+            end_rights()
+            return count
 
     @staticmethod
     def _log(request: HttpRequest, agents: Any, message: Any) -> None:
@@ -362,9 +367,12 @@ def _shortened(words: Sequence[str]) -> str:
     return ", ".join(words[:SHOWN]) + more
 
 
-def _hold_organisations(agents: Any) -> None:
-    """Until the transaction ends nobody else takes an admin away from the organisations of `agents`: two who did at the
-    same time would each count on the other's.
+def _hold(agents: Any) -> list[int]:
+    """Until the transaction ends nobody else changes `agents`, whose ids it gives, nor takes an admin away from their
+    organisations: two who did at the same time would each count on the other's. Agents come first, as everywhere.
     """
-    held = Organisation.objects.filter(pk__in=AgentRole.objects.filter(agent__in=agents).values("organisation"))
-    list(held.select_for_update().order_by("pk").values_list("pk", flat=True))
+    present = Agent.objects.filter(pk__in=agents.values("pk")).select_for_update(no_key=True).order_by("pk")
+    pks = list(present.values_list("pk", flat=True))
+    held = Organisation.objects.filter(pk__in=AgentRole.objects.filter(agent__in=pks).values("organisation"))
+    list(held.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+    return pks

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models.expressions import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -18,9 +19,31 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from agents.models import end_rights
+
+# Beside a row's own values on its page, when the row says when it changed: the change that the page shows.
+SEEN = "seen_change"
+
 
 class RowForm(forms.ModelForm):
-    """Tells a value that is taken beside its field, the last of the constraint as in the API, not above the form."""
+    """Refuses to save over what somebody else saved since the page was opened. Tells a value that is taken beside its
+    field, the last of the constraint as in the API, not above the form.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        changed = getattr(self.instance, "updated_at", None) if self.instance.pk else None
+        if changed is not None:
+            self.fields[SEEN] = forms.CharField(
+                required=False, initial=changed.isoformat(), widget=forms.HiddenInput, label=""
+            )
+
+    def clean(self) -> dict[str, Any] | None:
+        values: dict[str, Any] | None = super().clean()
+        # The row was read for this request, and is locked.
+        if SEEN in self.fields and self.cleaned_data.get(SEEN) != self.fields[SEEN].initial:
+            raise ValidationError(CHANGED_MEANWHILE, code="changed_meanwhile")
+        return values
 
     def _update_errors(self, errors: ValidationError) -> None:
         above = errors.error_dict.get(NON_FIELD_ERRORS, []) if hasattr(errors, "error_dict") else []
@@ -47,6 +70,12 @@ class RowForm(forms.ModelForm):
         if constraint.fields:
             return str(constraint.fields[-1])
         return next(part.name for whole in constraint.expressions for part in whole.flatten() if isinstance(part, F))
+
+
+CHANGED_MEANWHILE = _(
+    "Quelqu'un d'autre a modifié cette fiche depuis que vous l'avez ouverte. Rien n'a été enregistré : rouvrez la "
+    "fiche pour voir ce qui a changé, puis refaites vos modifications."
+)
 
 
 class _Named:
@@ -99,11 +128,32 @@ class HouseAdmin(_Named, admin.ModelAdmin):
     ) -> HttpResponse:
         name = self.opts.verbose_name
         title = {"title": capfirst(name) if object_id else _("Ajouter : %(name)s") % {"name": name}}
-        return super().changeform_view(request, object_id, form_url, title | (extra_context or {}))
+        with self.as_one_change(request):
+            return super().changeform_view(request, object_id, form_url, title | (extra_context or {}))
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         title = {"title": _("Supprimer : %(name)s") % {"name": self.opts.verbose_name}}
-        return super().delete_view(request, object_id, title | (extra_context or {}))
+        with self.as_one_change(request):
+            return super().delete_view(request, object_id, title | (extra_context or {}))
+
+    @contextmanager
+    def as_one_change(self, request: HttpRequest) -> Iterator[None]:
+        """What is posted is saved whole or not at all, and ends what it takes away (`agents.models.rights`)."""
+        if request.method != "POST":
+            yield
+            return
+        with transaction.atomic():
+            yield
+            end_rights()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row, which nobody else changes before this page does."""
+        if connection.in_atomic_block and connection.features.has_select_for_update:
+            column = from_field or self.opts.pk.name
+            with suppress(ValidationError, ValueError):
+                found = self.model._base_manager.filter(**{column: self.opts.get_field(column).to_python(object_id)})
+                found.select_for_update(no_key=True).values_list("pk").first()
+        return super().get_object(request, object_id, from_field)
 
     def choices(self) -> models.QuerySet[Any]:
         """The rows that others may be linked to."""

@@ -1,8 +1,9 @@
 """Who: territories, organisations and services, the agents with their roles, and their credentials."""
 
 from .agent import Agent, AgentQuerySet
-from .credentials import ClientToken, Refused
+from .credentials import ClientToken, Overtaken, Refused
 from .directory import Organisation, Service, Territory
+from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
 
 __all__ = [
@@ -13,8 +14,12 @@ __all__ = [
     "AgentTerritorialRole",
     "ClientToken",
     "Organisation",
+    "Overtaken",
     "Refused",
     "Service",
     "ShownOrganisation",
     "Territory",
+    "end_rights",
+    "end_tokens",
+    "hold_rights",
 ]

@@ -15,6 +15,7 @@ from rdv.api.statements import Parameter, Statement
 
 from .agent import Agent
 from .reach import Reach, reach_columns
+from .rights import end_tokens
 
 # How long a token that died is remembered, so that a 401 can say "expired" or "revoked" rather than "unknown".
 REMEMBERED = datetime.timedelta(days=7)
@@ -27,6 +28,10 @@ class Refused(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     AGENT_DISABLED = "agent_disabled"
+
+
+class Overtaken(Exception):
+    """The agent's password or access changed between the look at it and the token that was to rest on it."""
 
 
 def _credential() -> models.QuerySet[ClientToken]:
@@ -54,22 +59,27 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
     def revoke(self) -> int:
-        """Kill these tokens at once; gives how many were alive."""
+        """Kill these tokens at once; gives how many were alive. The transaction then ends them (`rights`)."""
         return self.live().update(revoked_at=timezone.now())
 
     def issue(self, agent: Agent, client: str | None = None) -> tuple[ClientToken, str]:
-        """A fresh token of `agent`, and its secret, never to be had again.
+        """A fresh token of `agent`, and its secret, never to be had again. Raises Overtaken when their password or
+        access is not any more what `agent` holds, which was checked.
 
         In the entry of `client` when it is a live one of this agent, whose former secret dies; else in a new entry.
         Beyond `RDV_TOKEN_MAX_CLIENTS` live entries the oldest are revoked, never the one just issued.
         """
-        secret, now = tokens.new_secret(), timezone.now()
+        secret = tokens.new_secret()
         with transaction.atomic():
             # One sign-in of an agent at a time, or two could each spare the other's entry.
-            Agent.objects.select_for_update().only("pk").get(pk=agent.pk)
+            access = Agent.objects.filter(pk=agent.pk).values_list("password", "is_active", "deleted_at")
+            if access.select_for_update(no_key=True).first() != (agent.password, agent.is_active, agent.deleted_at):
+                raise Overtaken
+            now = timezone.now()  # now that it is their turn: the order of the entries is that of the sign-ins
             self.filter(agent=agent, expires_at__lte=now - REMEMBERED).delete()
             others = list(self.live().filter(agent=agent).order_by("expires_at", "pk"))
             token = next((other for other in others if other.client == client), None)
+            renewed = token is not None
             if token is None:
                 token = self.model(agent=agent, client=tokens.new_secret(), created_at=now)
             token.digest, token.previous_digest, token.last_digest = tokens.digest(secret), None, None
@@ -81,6 +91,8 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
             excess = others[: max(0, len(others) + 1 - settings.RDV_TOKEN_MAX_CLIENTS)]
             if excess:
                 self.filter(pk__in=[other.pk for other in excess]).revoke()
+            if excess or renewed:
+                end_tokens(agent.pk)
         token.agent = agent
         return token, secret
 
@@ -130,6 +142,16 @@ class ClientToken(models.Model):
             return Refused.REVOKED
         if self.expires_at <= now:
             return Refused.EXPIRED
+        return None if self.agent.usable else Refused.AGENT_DISABLED
+
+    def refusal_meanwhile(self, uid: str, secret: str) -> Refused | None:
+        """Why a request for which this token was good may not go on; None when it may. Time alone does not stop it,
+        nor do the rotations of its batch.
+        """
+        if not tokens.matches(secret, self.digest, self.previous_digest, self.last_digest) or self.agent.uid != uid:
+            return Refused.UNKNOWN
+        if self.revoked_at is not None:
+            return Refused.REVOKED
         return None if self.agent.usable else Refused.AGENT_DISABLED
 
     def touch(self) -> None:

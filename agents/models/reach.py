@@ -51,6 +51,10 @@ class Reach:
             services=[service for service, _is_secretariat in services or ()],
         )
 
+    def opens_the_same(self, other: Reach) -> bool:
+        """Whether `other` opens what this one does; the database gives each in any order."""
+        return all(set(mine) == set(other.values()[name]) for name, mine in self.values().items())
+
     @classmethod
     def to_come(cls) -> Any:
         """A reach of parameters, for statements that are compiled before their caller is known."""

@@ -20,10 +20,10 @@ from rest_framework.response import Response
 from agents import mails
 from agents.authentication import TripleAuthentication, TripleCredential
 from agents.emails import normalise_email
-from agents.models import Agent, ClientToken
+from agents.models import Agent, ClientToken, Overtaken, Refused, end_tokens
 from agents.serializers import account
 from agents.throttles import PasswordRequestThrottle
-from rdv.api.errors import Refusal, UnknownRoute
+from rdv.api.errors import Refusal, Unauthenticated, UnknownRoute
 from rdv.api.parsers import leading_integer
 from rdv.api.times import auth_datetime
 
@@ -94,11 +94,18 @@ class Password(ResetView):
         if password is None or confirmation is None:
             raise Refusal(422, _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'."))
         self._check(agent, password, confirmation)
+        own = ClientToken.objects.filter(pk=request.auth.token.pk, revoked_at=None)
         with transaction.atomic():
+            # Of two who end each other's session, the second comes without one.
+            present = Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk, is_active=True, deleted_at=None)
+            if not present.values_list("pk").first() or not own.exists():
+                request.auth = None
+                raise Unauthenticated(Refused.REVOKED)
             agent.set_password(password)
             agent.allow_password_change = False
             agent.save(update_fields=("password", "allow_password_change", "updated_at"))
             ClientToken.objects.filter(agent=agent).exclude(pk=request.auth.token.pk).revoke()
+            end_tokens(agent.pk)
         data = account(agent) | {
             "created_at": auth_datetime(agent.created_at),
             "updated_at": auth_datetime(agent.updated_at),
@@ -149,10 +156,13 @@ class PasswordEdit(ResetView):
         agent = Agent.objects.filter(pk=leading_integer(number), is_active=True, deleted_at=None).first()
         if agent is None or not self.may_redirect_to(url) or not default_token_generator.check_token(agent, token):
             raise UnknownRoute
-        with transaction.atomic():
-            agent.allow_password_change = True
-            agent.save(update_fields=("allow_password_change", "updated_at"))
-            issued, secret = ClientToken.objects.issue(agent)
+        try:
+            with transaction.atomic():
+                agent.allow_password_change = True
+                agent.save(update_fields=("allow_password_change", "updated_at"))
+                issued, secret = ClientToken.objects.issue(agent)
+        except Overtaken:  # the link was good for the password that is no more
+            raise UnknownRoute from None
         triple = TripleCredential(issued, secret, fresh=True).triple()
         parts = urlsplit(url)
         query = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -20,10 +21,10 @@ from rest_framework.response import Response
 
 from agents.authentication import TripleCredential
 from agents.emails import normalise_email
-from agents.models import Agent, ClientToken
+from agents.models import Agent, ClientToken, Overtaken, Refused, end_tokens
 from agents.serializers import account, render_agent, render_organisation, render_service
 from rdv.api.client import address_of
-from rdv.api.errors import MethodNotAllowed, Refusal, TooManyRequests
+from rdv.api.errors import Busy, MethodNotAllowed, Refusal, TooManyRequests, Unauthenticated
 from rdv.api.times import wire_datetime
 from rdv.api.views import WireView
 
@@ -31,6 +32,7 @@ from .base import AuthView
 
 BAD_CREDENTIALS = gettext_lazy("Mot de passe ou identifiant invalide.")
 MAX_EMAIL = 254
+TRIES = 3  # of a sign-in whose agent's password changes between its check and the token
 
 
 class SignIn(AuthView):
@@ -40,6 +42,12 @@ class SignIn(AuthView):
     permission_classes = (AllowAny,)
 
     def post(self, request: Request) -> Response:
+        for _try in range(TRIES):
+            with suppress(Overtaken):  # judged anew, by what is true now
+                return self._sign_in(request)
+        raise Busy
+
+    def _sign_in(self, request: Request) -> Response:
         email = normalise_email(self.params.text("email") or "")
         password = self.params.text("password")
         agent = None
@@ -92,11 +100,16 @@ class SignOut(AuthView):
     refusal = (404, gettext_lazy("L'utilisateur est inconnu ou n'est pas connecté."))
 
     def delete(self, request: Request) -> Response:
-        tokens = ClientToken.objects.filter(agent=request.user)
-        if str(self.params.get("everywhere")).lower() not in ("true", "1"):
-            tokens = tokens.filter(pk=request.auth.token.pk)
-        tokens.revoke()
+        own, agent = request.auth.token, request.user
         request.auth = None  # nothing left to repeat in the answer
+        with transaction.atomic():
+            # Of two who end each other's, the second comes without a token.
+            Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk").first()
+            if not ClientToken.objects.filter(pk=own.pk).revoke():
+                raise Unauthenticated(Refused.REVOKED)
+            if str(self.params.get("everywhere")).lower() in ("true", "1"):
+                ClientToken.objects.filter(agent=agent).revoke()
+            end_tokens(agent.pk)
         return Response({"success": True})
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, models, transaction
 from django.db.models import Exists, OuterRef
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -18,15 +18,23 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from .errors import FORBIDDEN, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, WireError
+from .errors import FORBIDDEN, Busy, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, Unauthenticated, WireError
 from .filters import asks_for_less, filtered
 from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
 from .statements import Parameter, Statement
 
+# How often a write is begun that others get in the way of.
+TRIES = 4
+DEADLOCK = "40P01"  # as PostgreSQL calls it; it then undoes one of the two
+
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
+
+
+class _RightsMoved(Exception):
+    """The caller's rights are not those by which the write was judged."""
 
 
 class WireView(APIView):
@@ -115,9 +123,7 @@ class ResourceViewSet(WireView, ViewSet):
     partial_update = update
 
     def destroy(self, request: Request, pk: str) -> Response:
-        with transaction.atomic():
-            self._instance(pk).delete()
-        return Response(status=204)
+        return self._write(lambda: self._delete(self._instance(pk)))
 
     @classmethod
     @cache
@@ -146,6 +152,10 @@ class ResourceViewSet(WireView, ViewSet):
         path = self.request.path.removesuffix("/").removesuffix(".json")
         return f"{self.base}{path}/{pk}"
 
+    def in_sight_still(self, row: Any) -> bool:
+        """Whether the caller may reach a row that they deleted: asked once more, when their rights are held."""
+        return True
+
     def _forbidden(self) -> Forbidden:
         return Forbidden(self.forbidden.get(self.action, FORBIDDEN))
 
@@ -155,8 +165,13 @@ class ResourceViewSet(WireView, ViewSet):
     def _instance(self, pk: str) -> Any:
         """The row to change, locked until the transaction ends. Raises the 404, or 403 when it may not be changed."""
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
-        row = self._in_sight("change", leading_integer(pk), self.model.objects.select_for_update, columns)
+        row = self._in_sight("change", leading_integer(pk), self._locked, columns)
         return self.model.from_db(DEFAULT_DB_ALIAS, columns, row)
+
+    @classmethod
+    def _locked(cls) -> models.QuerySet[Any]:
+        # Its key stays: rows that refer to it need not wait.
+        return cast("models.QuerySet[Any]", cls.model.objects.select_for_update(no_key=True))
 
     def _row(self, pk: int) -> tuple[Any, ...]:
         """What is shown of a row. Raises the 404, or 403 when the caller may not see it."""
@@ -184,21 +199,45 @@ class ResourceViewSet(WireView, ViewSet):
 
     @staticmethod
     def _write(work: Callable[[], Response]) -> Response:
-        """`work` in a transaction; once more when another writer made a constraint fail between its check and its
-        write, so that the check can then say it in the contract's words.
+        """`work` in a transaction; anew when another writer made a constraint fail between its check and its write, so
+        that the check can then say it in the contract's words, or when the caller's rights changed meanwhile, so that
+        those that they have now decide. Raises Busy when that does not end.
         """
-        try:
-            with transaction.atomic():
-                return work()
-        except IntegrityError:
-            with transaction.atomic():
-                return work()
+        for _try in range(TRIES):
+            try:
+                with transaction.atomic():
+                    return work()
+            except (IntegrityError, OperationalError, _RightsMoved) as error:
+                if isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
+                    raise
+                obstacle = error
+        raise obstacle if isinstance(obstacle, IntegrityError) else Busy
 
     def _save(self, serializer: Any) -> Response:
         """Write, then look again: a row that its writer may not see afterwards is not written (403, rolled back)."""
         serializer.is_valid(raise_exception=True)
         instance = serializer.save()
+        self._hold_rights()
         return self._answer(self._row(instance.pk))
+
+    def _delete(self, instance: Any) -> Response:
+        instance.delete()
+        self._hold_rights()
+        if not self.in_sight_still(instance):
+            raise self._forbidden()
+        return Response(status=204)
+
+    def _hold_rights(self) -> None:
+        """Everything is done but the look again and the commit, before which no right that the write counts on ends.
+        The credential knows: its `hold` is what the views ask of it, beside the headers of the answer.
+        """
+        try:
+            same = cast("Any", self.request.auth).hold()
+        except Unauthenticated:
+            self.request.auth = None  # nothing to repeat in the answer
+            raise
+        if not same:
+            raise _RightsMoved
 
     def _render(self, row: tuple[Any, ...]) -> dict[str, Any]:
         return self.representation.render(self.base, *row)

@@ -44,6 +44,12 @@ def fields(agent: Any, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def change(client: Client, absence: Absence, sent: dict[str, Any]) -> Any:
+    """What the page of `absence` answers to `sent`."""
+    seen = Absence.objects.get(pk=absence.pk).updated_at.isoformat()
+    return client.post(reverse("admin:absences_absence_change", args=(absence.pk,)), sent | {"seen_change": seen})
+
+
 def errors(response: Any) -> dict[str, list[str]]:
     assert response.status_code == 200
     return {name: [*failures] for name, failures in response.context["adminform"].form.errors.items()}
@@ -64,7 +70,7 @@ def test_an_absence_is_filed_and_ends_on_its_first_day_unless_told(browser: Clie
 def test_a_change_makes_the_version_grow(browser: Client, cast: SimpleNamespace) -> None:
     absence = AbsenceFactory(agent=cast.bruno)
     sent = fields(cast.bruno, end_day="02/12/2026")
-    browser.post(reverse("admin:absences_absence_change", args=(absence.pk,)), sent)
+    change(browser, absence, sent)
     absence.refresh_from_db()
     assert (absence.version, absence.end_day) == (2, datetime.date(2026, 12, 2))
 
@@ -100,15 +106,14 @@ def test_an_absence_is_not_kept_for_another_organisation(browser: Client, cast: 
 
 def test_an_absence_given_to_another_agent_must_suit_that_agent(browser: Client, cast: SimpleNamespace) -> None:
     absence = AbsenceFactory(agent=cast.bruno, organisation=cast.mds)
-    address = reverse("admin:absences_absence_change", args=(absence.pk,))
-    assert "organisation" in errors(browser.post(address, fields(cast.etienne, organisation=cast.mds.pk)))
+    assert "organisation" in errors(change(browser, absence, fields(cast.etienne, organisation=cast.mds.pk)))
 
 
 def test_an_absence_stays_with_the_organisation_that_its_agent_left(browser: Client, cast: SimpleNamespace) -> None:
     absence = AbsenceFactory(agent=cast.bruno, organisation=cast.mds)
     cast.bruno.roles.all().delete()
     sent = fields(cast.bruno, title="RTT", organisation=cast.mds.pk)
-    browser.post(reverse("admin:absences_absence_change", args=(absence.pk,)), sent)
+    change(browser, absence, sent)
     absence.refresh_from_db()
     assert (absence.title, absence.organisation) == ("RTT", cast.mds)
 

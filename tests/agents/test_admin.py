@@ -75,6 +75,8 @@ def form_of(agent: Agent, *roles: AgentRole, **changes: Any) -> dict[str, Any]:
     }
     if agent.is_active:
         fields["is_active"] = "on"
+    if agent.pk:
+        fields["seen_change"] = Agent.objects.get(pk=agent.pk).updated_at.isoformat()
     for number, role in enumerate(roles):
         fields |= {
             f"roles-{number}-id": role.pk or "",
