@@ -1,17 +1,28 @@
 """The rights of contract 3.2 and 3.3, over again, in plain Python over plain data: no model, no query, no `visible_to`.
 
-What the server answers is held against this in test_visibility.py. Written from the contract alone, set by set and
-under the names that the contract gives them; when the two disagree, read the contract, then decide which one is wrong.
+What the server answers is held against this in test_visibility.py and torture/test_rights.py. Written from the
+contract alone, set by set and under the names that the contract gives them; when the two disagree, read the contract,
+then decide which one is wrong.
 """
 
 from __future__ import annotations
 
+import datetime
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+_MORNING = datetime.datetime.fromisoformat("2026-12-01T09:00")
+_EVENING = datetime.datetime.fromisoformat("2026-12-01T17:00")
+_BEFORE = datetime.datetime.fromisoformat("2026-11-16T09:00Z")
 
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """An agent. `roles`: organisation → access level; `territories`: where they are territorial admin."""
+    """An agent. `roles`: organisation → access level; `territories`: where they are territorial admin; `mail`: whether
+    they have an email; `staff`: whether they administer the server, which opens nothing by API.
+    """
 
     name: str
     services: frozenset[str] = frozenset()
@@ -19,26 +30,43 @@ class Person:
     territories: frozenset[str] = frozenset()
     active: bool = True
     deleted: bool = False
+    mail: bool = True
+    staff: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Leave:
+    """An absence: of whom, kept for which organisation (None: for all), and what the filters look at. `starts` and
+    `ends` are civil; `changed` is an instant.
+    """
+
+    agent: str
+    organisation: str | None = None
+    title: str = "Congés"
+    starts: datetime.datetime = _MORNING
+    ends: datetime.datetime = _EVENING
+    changed: datetime.datetime = _BEFORE
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """`organisations`: organisation → its territory; `secretariats`: which of `services` are one;
-    `absences`: absence → (name of the agent, organisation it is kept for or None).
+    """`organisations`: organisation → its territory, in the order of their ids; `services`, too; `secretariats`: which
+    of them are one.
     """
 
     organisations: dict[str, str]
-    services: frozenset[str]
+    services: tuple[str, ...]
     secretariats: frozenset[str]
     people: tuple[Person, ...]
-    absences: dict[str, tuple[str, str | None]]
+    absences: dict[str, Leave]
 
     def person(self, name: str) -> Person:
         return next(person for person in self.people if person.name == name)
 
 
 def may_sign_in(person: Person) -> bool:
-    return person.active and not person.deleted
+    """Whether any credential of theirs is accepted: an intervenant without email has no uid (contract 2.9)."""
+    return person.active and not person.deleted and person.mail
 
 
 def org(a: Person) -> set[str]:
@@ -85,7 +113,7 @@ def visible_agents(world: World, a: Person) -> set[str]:
 def visible_absences(world: World, a: Person) -> set[str]:
     """Exactly those whose agent is a visible agent, whatever their organisation: one rule for all five verbs."""
     visible = visible_agents(world, a)
-    return {absence for absence, (name, _organisation) in world.absences.items() if name in visible}
+    return {absence for absence, leave in world.absences.items() if leave.agent in visible}
 
 
 def visible_organisations(a: Person) -> set[str]:
@@ -115,8 +143,8 @@ def absences_of_organisation(world: World, a: Person, organisation: str) -> set[
     return {
         absence
         for absence in visible_absences(world, a)
-        if organisation in org(world.person(world.absences[absence][0]))
-        and world.absences[absence][1] in (None, organisation)
+        if organisation in org(world.person(world.absences[absence].agent))
+        and world.absences[absence].organisation in (None, organisation)
     }
 
 
@@ -129,3 +157,102 @@ def agents_of_organisation(world: World, a: Person, organisation: str) -> set[st
 def agents_of_service(world: World, a: Person, service: str) -> set[str]:
     """Whose absences the list filtered by `service_id` keeps."""
     return {name for name in visible_agents(world, a) if service in world.person(name).services}
+
+
+def listed_absences(world: World, a: Person, asked: Mapping[str, Any]) -> list[str]:
+    """The list with the filters `asked`, which together narrow it, in its order: latest start first. Who and where is
+    named as in the world, anything else in it is unknown; moments are civil, but for `changed_since`.
+    """
+    kept = visible_absences(world, a)
+    for filter, value in asked.items():
+        match filter:
+            case "agent_id":
+                kept &= {absence for absence in kept if world.absences[absence].agent == value}
+            case "agent_email":
+                kept &= {
+                    absence
+                    for absence in kept
+                    if world.absences[absence].agent == value and world.person(world.absences[absence].agent).mail
+                }
+            case "service_id":
+                of_service = agents_of_service(world, a, value)
+                kept &= {absence for absence in kept if world.absences[absence].agent in of_service}
+            case "organisation_id":
+                kept &= absences_of_organisation(world, a, value)
+            case "title":
+                kept &= {absence for absence in kept if folded(value) in folded(world.absences[absence].title)}
+            case "from":
+                kept &= {absence for absence in kept if world.absences[absence].ends > value}
+            case "to" | "starts_before":
+                kept &= {absence for absence in kept if world.absences[absence].starts < value}
+            case "starts_after":
+                kept &= {absence for absence in kept if world.absences[absence].starts >= value}
+            case "changed_since":
+                kept &= {absence for absence in kept if world.absences[absence].changed >= value}
+    return in_order(world, kept)
+
+
+def in_order(world: World, absences: set[str]) -> list[str]:
+    ids = {absence: place for place, absence in enumerate(world.absences)}
+    return sorted(absences, key=lambda absence: (world.absences[absence].starts, ids[absence]), reverse=True)
+
+
+def folded(text: str) -> str:
+    """Without accents or case."""
+    return "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one)).casefold()
+
+
+def merged(path: Mapping[str, Any], query: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """The path beats the query string, which beats the body (contract 1.1)."""
+    return {**body, **query, **path}
+
+
+def updating(world: World, a: Person, absence: str, sent: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """What a change of `absence` with the parameters `sent` answers, and what of the row is another afterwards: only
+    its title and its organisation can be asked for here; who it is of never changes, whatever is sent.
+    """
+    if absence not in visible_absences(world, a):
+        return 403, {}
+    leave = world.absences[absence]
+    changes = {name: sent[name] for name in ("title", "organisation") if name in sent}
+    if changes.get("organisation") not in (None, *org(world.person(leave.agent))):
+        return 422, {}
+    return 200, {name: value for name, value in changes.items() if getattr(leave, name) != value}
+
+
+def creating(world: World, a: Person, sent: Mapping[str, Any]) -> tuple[int, str | None]:
+    """What a creation with otherwise good values answers, and of whom the absence then is. The id wins over the email;
+    an unknown id is 422, an unknown email 404, and so are those of the deleted (contract 4.2).
+    """
+    known = {person.name: person for person in world.people if not person.deleted}
+    if sent.get("agent_id"):
+        target = known.get(sent["agent_id"])
+    elif sent.get("agent_email"):
+        target = known.get(sent["agent_email"])
+        if target is None or not target.mail:
+            return 404, None
+    else:
+        target = None
+    if target is None:
+        return 422, None
+    if not sees(world, a, target):
+        return 403, None  # and nothing of where they work, whatever organisation is sent
+    if sent.get("organisation") not in (None, *org(target)):
+        return 422, None
+    return 200, target.name
+
+
+def told_of(world: World, a: Person) -> set[tuple[str, str]]:
+    """Of what (kind, name) an answer to `a` may hold the words: what they see and are, and the organisations that an
+    absence in sight shows, its own or one of its agent's (contract 4.1).
+    """
+    agents, absences = visible_agents(world, a), visible_absences(world, a)
+    organisations = visible_organisations(a) | {place for name in agents for place in org(world.person(name))}
+    organisations |= {place for absence in absences if (place := world.absences[absence].organisation)}
+    return {
+        *(("person", name) for name in agents | {a.name}),
+        *(("absence", absence) for absence in absences),
+        *(("organisation", organisation) for organisation in organisations),
+        *(("service", service) for service in visible_services(world, a) | a.services),
+        *(("territory", territory) for territory in a.territories),
+    }

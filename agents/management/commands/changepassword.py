@@ -1,0 +1,20 @@
+"""Django's own command, with the consequence that a new password has everywhere: it ends what the former one opened."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from django.contrib.auth.management.commands import changepassword
+from django.db import transaction
+
+from agents.models import Agent, ClientToken
+
+
+class Command(changepassword.Command):
+    def handle(self, *args: Any, **options: Any) -> Any:
+        options["username"] = options["username"] or getpass.getuser()
+        done = super().handle(*args, **options)
+        with transaction.atomic():
+            ClientToken.objects.filter(agent=Agent.objects.get(email=options["username"])).revoke()
+        return done
