@@ -6,8 +6,10 @@ import getpass
 import glob
 import os
 import pwd
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.server import PATIENCE, ROOT, Server, _free_port
+from tests.server import PATIENCE, ROOT, Server
 
 
 def eventually(what: Callable[[], object], within: float = PATIENCE) -> float:
@@ -41,6 +43,15 @@ def children(pid: int) -> list[int]:
     return [int(line.split()[0]) for line in table.splitlines() if int(line.split()[1]) == pid]
 
 
+def lasting_port() -> int:
+    """A free port that stays ours while nobody listens: not one of those that the system lends to whoever connects."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Mortal(Server):
     """A server whose processes may be killed one by one, and which is launched again at its own address."""
 
@@ -53,7 +64,7 @@ class Mortal(Server):
     def start(self, workers: int = 2) -> None:
         self.manage("migrate", "--verbosity", "0")
         self.manage("createcachetable")
-        self.port = _free_port()
+        self.port = lasting_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.launch(workers)
 
@@ -109,7 +120,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.bin = programs()
-        self.port = _free_port()
+        self.port = lasting_port()
         self.address = f"postgres://rdv@127.0.0.1:{self.port}/postgres"
         self.folder = folder
         self.data = folder / "data"
@@ -128,7 +139,11 @@ class Cluster:
         """Also after a kill: until the last backend of the dead server has ended, a new one refuses to start."""
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder}"
         arguments = (f"--pgdata={self.data}", f"--log={self.log}", "--silent", "--wait", "-o", options, "start")
-        eventually(lambda: self._run("pg_ctl", *arguments, check=False) == 0)
+        try:
+            eventually(lambda: self._run("pg_ctl", *arguments, check=False) == 0)
+        except AssertionError as failure:
+            failure.add_note(self.log.read_text()[-3000:])
+            raise
 
     def stop(self) -> None:
         self._run("pg_ctl", f"--pgdata={self.data}", "--mode=immediate", "--silent", "stop", check=False)
