@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import uuid
 from collections.abc import Iterable
@@ -14,7 +13,8 @@ from django.http import HttpResponse
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
-from .errors import Busy, plain
+from .bodies import UNREAD, receive
+from .errors import Busy, WireError, plain
 from .middleware import FIXED_HEADERS
 from .turns import Turns
 
@@ -35,28 +35,18 @@ def bare_content_type(header: str) -> str:
     return f'{media_type}; boundary="{boundary[1].strip()}"' if boundary else media_type
 
 
-def read_body(environ: WSGIEnvironment) -> None:
-    """Wait for the body, here: somebody who dawdles over it must not have the turn meanwhile."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length.isdecimal() and 0 < int(length) <= settings.RDV_MAX_BODY_BYTES:
-        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
-    elif "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        # One byte over the limit is enough to refuse it.
-        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(settings.RDV_MAX_BODY_BYTES + 1))
-
-
 class WireHandler(WSGIHandler):
     """Django's WSGI handler, behind the door: one request at a time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.turns = Turns()
-        self.refusal = _Refusal()
+        self.refusals = {kind: _Refusal(kind()) for kind in (Busy, *UNREAD)}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
         environ["CONTENT_TYPE"] = bare_content_type(environ.get("CONTENT_TYPE") or "")
-        read_body(environ)
         try:
+            receive(environ)  # here: somebody who dawdles over it must not have the turn meanwhile
             with self.turns.turn():
                 response = super().__call__(environ, start_response)
                 if not isinstance(response, HttpResponse):
@@ -64,21 +54,22 @@ class WireHandler(WSGIHandler):
                 body = [response.content]
                 response.close()  # gives the connection back, which is the turn's
                 return body
-        except Busy:
-            return self.refusal(environ, start_response)
+        except (Busy, *UNREAD) as error:
+            return self.refusals[type(error)](environ, start_response)
 
 
 class _Refusal:
     """The answer to a request that gets no turn: written beforehand in each language, since there is no time now."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: WireError) -> None:
         self._written = {}
         for language, _name in settings.LANGUAGES:
             with translation.override(language):
-                answer = plain(Busy())
+                answer = plain(error)
             headers = FIXED_HEADERS | {
                 "Access-Control-Allow-Origin": "*",
                 "Cache-Control": "no-store",
+                "X-Runtime": "0.000000",
                 "Content-Language": language,
                 "Content-Length": str(len(answer.content)),
             }
