@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import psycopg
@@ -56,6 +57,7 @@ class Entry:
     acknowledged: int = GONE
     asked: int | None = None
     pk: int | None = None
+    latest: int = GONE  # that was ever asked for
 
     @property
     def possible(self) -> set[int]:
@@ -120,6 +122,7 @@ class Writer:
 
     def _send(self, label: str, entry: Entry, method: str, path: str, more: dict[str, str] | None = None) -> bool:
         assert entry.asked is not None
+        entry.latest = max(entry.latest, entry.asked)
         body = content(label, entry.asked) | (more or {}) if entry.asked else None
         address, sent = f"{self.server.address}/api/v1/absences{path}", time.monotonic()
         try:
@@ -152,11 +155,12 @@ class Writer:
             self._news.notify_all()
         return True
 
-    def total(self) -> tuple[int, list[int]]:
-        """How many absences the list says there are, and the ids of all of them, page by page."""
+    def total(self, pages: float = inf) -> tuple[int, list[int]]:
+        """How many absences the list says there are, and the ids of all of them, page by page, or of so many pages."""
         pks: list[int] = []
         address: str | None = f"{self.server.address}/api/v1/absences?per=100"
-        while address:
+        while address and pages > 0:
+            pages -= 1
             answer = requests.get(address, headers=self.triple, timeout=60)
             assert answer.status_code == 200, answer.text
             pks += [absence["id"] for absence in answer.json()["absences"]]
@@ -249,15 +253,25 @@ def _by_mairie(verticales: list[str]) -> bool:
     return "rdv_mairie" in verticales and "rdv_aide_numerique" not in verticales
 
 
-def compare(writers: list[Writer], rows: list[Row]) -> None:
-    """Every acknowledged write is there, once, whole; every other one whole or not at all. Then each writer takes what
-    is there for what it knows.
-    """
+def by_label(rows: list[Row]) -> dict[str, Row]:
+    """The rows, each there once and whole."""
     found: dict[str, Row] = {}
     for row in rows:
         label = row.content["title"].partition("/")[0]
         assert label not in found, f"{label} is there twice"
         found[label] = row
+        expected = content(label, row.version)
+        for name in ("start_time", "end_time"):
+            expected[name] += ":00"
+        assert row.content == expected, f"{label} is not whole"
+    return found
+
+
+def compare(writers: list[Writer], rows: list[Row]) -> None:
+    """Every acknowledged write is there, once, whole; every other one whole or not at all. Then each writer takes what
+    is there for what it knows.
+    """
+    found = by_label(rows)
     for writer in writers:
         for label, entry in writer.journal.items():
             there = found.pop(label, None)
@@ -265,10 +279,6 @@ def compare(writers: list[Writer], rows: list[Row]) -> None:
             assert revision in entry.possible, f"{label} is {revision}, {entry}"
             if there:
                 assert entry.pk in (None, there.pk), f"{label} became another row"
-                expected = content(label, revision)
-                for name in ("start_time", "end_time"):
-                    expected[name] += ":00"
-                assert there.content == expected, f"{label} is not whole"
                 entry.pk = there.pk
             entry.acknowledged, entry.asked = revision, None
     assert not found, f"rows that nobody wrote: {found}"
