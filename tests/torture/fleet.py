@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -399,6 +400,7 @@ class Writers:
 
     def __init__(self, nginx: Nginx, credential: dict[str, str], threads: int = 4) -> None:
         self.nginx, self.credential = nginx, credential
+        self.mark = uuid.uuid4().hex[:8]  # in each title, so that no other round's rows are taken for these
         self.acknowledged: dict[str, int] = {}  # title → id
         self.in_doubt: dict[str, str] = {}  # title → what was answered instead
         self.refused: list[requests.Response] = []
@@ -421,7 +423,7 @@ class Writers:
         number = 0
         while not self._over.is_set():
             number += 1
-            title = f"écriture {id(self)} {writer} {number}"
+            title = f"écriture {self.mark} {writer} {number}"
             body = {
                 "agent_email": "martine@exemple.test", "title": title, "first_day": "2026-12-10",
                 "start_time": "09:00", "end_time": "12:30",
@@ -459,18 +461,19 @@ class Writers:
         """
         titles = Counter(title for _pk, title in rows)
         twice = [title for title, times in titles.items() if times > 1]
-        assert twice == []
+        assert twice == [], twice
         kept = {title: pk for pk, title in rows}
         lost = {title: pk for title, pk in self.acknowledged.items() if kept.get(title) != pk}
-        assert lost == {}
-        assert set(kept) <= self.acknowledged.keys() | self.in_doubt.keys()
+        assert lost == {}, lost
+        unknown = kept.keys() - self.acknowledged.keys() - self.in_doubt.keys()
+        assert unknown == set(), unknown
         return len(kept.keys() & self.in_doubt.keys())
 
 
 def rows_of(database: str, writers: Writers) -> list[tuple[int, str]]:
     with psycopg.connect(database) as connection:
         statement = "SELECT id, title FROM absences_absence WHERE title LIKE %s"
-        return connection.execute(statement, [f"écriture {id(writers)} %"]).fetchall()
+        return connection.execute(statement, [f"écriture {writers.mark} %"]).fetchall()
 
 
 class Fleet:
