@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
-from agents.models import Agent, ClientToken
+from agents.models import Agent, ClientToken, end_tokens
 
 
 class Command(changepassword.Command):
@@ -16,5 +16,7 @@ class Command(changepassword.Command):
         options["username"] = options["username"] or getpass.getuser()
         done = super().handle(*args, **options)
         with transaction.atomic():
-            ClientToken.objects.filter(agent=Agent.objects.get(email=options["username"])).revoke()
+            agent = Agent.objects.get(email=options["username"])
+            ClientToken.objects.filter(agent=agent).revoke()
+            end_tokens(agent.pk)
         return done
