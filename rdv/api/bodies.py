@@ -38,25 +38,18 @@ class Incomplete(MalformedRequest):
         return _("Le corps de la requête est incomplet.")
 
 
-class AmbiguousLength(MalformedRequest):
-    """400: two lengths, of which a proxy may believe the other (RFC 9112 11.2)."""
-
-    def sentence(self) -> str:
-        return _("La longueur du corps est annoncée de deux façons.")
-
-
-UNREAD = (LengthRequired, Incomplete, AmbiguousLength)
+UNREAD = (LengthRequired, Incomplete)
 
 
 def receive(environ: WSGIEnvironment) -> None:
     """Waits for the body and puts it in `wsgi.input`, unless it is announced as too long: that is told once the caller
-    is known. Raises LengthRequired, Incomplete and AmbiguousLength.
+    is known. Raises LengthRequired and Incomplete.
+
+    Of a length and chunks hyper keeps the chunks, and closes the connection after them (RFC 9112 6.1).
     """
     announced = environ.get("CONTENT_LENGTH") or ""
     limit = settings.RDV_MAX_BODY_BYTES
     if "HTTP_TRANSFER_ENCODING" in environ:
-        if announced:
-            raise AmbiguousLength
         if environ["CONTENT_TYPE"].partition(";")[0].strip().lower() in FORMS:
             raise LengthRequired
         body = environ["wsgi.input"].read(limit + 1)  # one byte over the limit is enough to refuse it

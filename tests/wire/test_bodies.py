@@ -7,7 +7,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from rdv.api.bodies import AmbiguousLength, Incomplete, LengthRequired, receive
+from rdv.api.bodies import Incomplete, LengthRequired, receive
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -38,20 +38,10 @@ def test_json_need_not_since_its_end_shows():
     assert received(b'{"a":1}', HTTP_TRANSFER_ENCODING="chunked") == b'{"a":1}'
 
 
-def test_two_lengths_are_refused():
-    with pytest.raises(AmbiguousLength):
-        received(b'{"a":1}', HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="7")
-
-
 @pytest.mark.parametrize(
     ("environ", "status", "sentence"),
     [
         ({"CONTENT_LENGTH": "9"}, "400", "The body of the request is incomplete."),
-        (
-            {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": "9"},
-            "400",
-            "The length of the body is announced in two ways.",
-        ),
         (
             {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": FORM},
             "411",
