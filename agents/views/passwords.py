@@ -95,13 +95,13 @@ class Password(ResetView):
             raise Refusal(422, _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'."))
         self._check(agent, password, confirmation)
         own = ClientToken.objects.filter(pk=request.auth.token.pk, revoked_at=None)
+        agent.set_password(password)  # hashed before the transaction: nobody waits for its locks meanwhile
         with transaction.atomic():
             # Of two who end each other's session, the second comes without one.
             present = Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk, is_active=True, deleted_at=None)
             if not present.values_list("pk").first() or not own.exists():
                 request.auth = None
                 raise Unauthenticated(Refused.REVOKED)
-            agent.set_password(password)
             agent.allow_password_change = False
             agent.save(update_fields=("password", "allow_password_change", "updated_at"))
             ClientToken.objects.filter(agent=agent).exclude(pk=request.auth.token.pk).revoke()

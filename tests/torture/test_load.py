@@ -346,11 +346,14 @@ def test_an_overload_is_refused_politely_and_soon_over(
     with ThreadPoolExecutor(300) as pool:  # who ask again at once, whatever they are told
         crowd = [pool.submit(insist, number) for number in range(300)]
         ended.wait(at_length(3, 60))
+        memory = max(memory_mb(pid, "Rss") for pid in server.workers)
         ended.set()
         over = time.monotonic()
         for one in crowd:
             one.result()
     figure("answers", dict(statuses))
+    figure("memory of the worker, MB", round(memory))
+    assert memory < 250
     assert statuses[200] > 0
     assert statuses[503] > 0
     last = over
