@@ -281,11 +281,11 @@ class Busy(WireError):
 
 class DatabaseUnavailable(WireError):
     """503: the database is away, locked for too long, full, or gave a statement up. Whether a write was done that was
-    under way is not known, as when a connection breaks.
+    under way is not known, as when a connection breaks; so the code is not that of Busy.
     """
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    code = "service_unavailable"
+    code = "database_unavailable"
 
     def __init__(self) -> None:
         super().__init__()

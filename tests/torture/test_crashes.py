@@ -37,7 +37,7 @@ CRASH_LOOP = 6  # granian ends when a worker dies again this soon, and leaves th
 KINDS = ["master", "worker", "group", *(["postmaster", "backend"] if ON_POSTGRESQL else [])]
 AWAY = {
     "success": False,
-    "errors": [{"base": "service_unavailable"}],
+    "errors": [{"base": "database_unavailable"}],
     "error_messages": ["La base de données ne répond pas. Merci de réessayer dans un instant."],
 }
 
