@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+# /health/live and /health/ready are answered before any of these: rdv/health.py.
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
