@@ -11,11 +11,11 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from agents.emails import normalise_email
-from agents.models import Organisation
+from agents.models import Organisation, end_rights
 from agents.provision import (
     Agents,
     ChangedMeanwhile,
@@ -36,10 +36,12 @@ from .models import Absence
 
 # Any number, as long as nobody else locks with it.
 PROVISION_LOCK = 7_364_001
+TRIES = 5
 
 
 class _Stored(NamedTuple):
     pk: int
+    version: int
     end_day: datetime.date
     end_time: datetime.time
     organisation_id: int | None
@@ -88,16 +90,16 @@ class Absences(Section[Absence]):
             self._compare(key, values, path, known.get(key))
 
     def write(self, track: Track = untracked) -> None:
-        """Raises ChangedMeanwhile when an absence to be changed is gone."""
+        """Raises ChangedMeanwhile when an absence to be changed is not any more what it was when it was read."""
         create(Absence, self.created, track, "absences")
         now = timezone.now()
         for batch in track(batches(self.updated), "changed absences"):
-            locked = Absence.objects.select_for_update().filter(pk__in=[absence.pk for absence in batch])
+            locked = Absence.objects.select_for_update(no_key=True).filter(pk__in=[absence.pk for absence in batch])
             versions = dict(locked.order_by("pk").values_list("pk", "version"))
             for absence in batch:
-                if absence.pk not in versions:
+                if versions.get(absence.pk) != absence.version:
                     raise ChangedMeanwhile
-                absence.version = versions[absence.pk] + 1
+                absence.version += 1
                 absence.updated_at = now
             change(Absence, batch, ("end_day", "end_time", "organisation", "version", "updated_at"))
 
@@ -120,7 +122,7 @@ class Absences(Section[Absence]):
         listed = {key[0] for key in wanted}
         pks = [pk for pk, email in emails.items() if email in listed]
         rows = Absence.objects.order_by("-pk").values_list(
-            "agent_id", "title", "first_day", "start_time", "pk", "end_day", "end_time", "organisation_id"
+            "agent_id", "title", "first_day", "start_time", "pk", "version", "end_day", "end_time", "organisation_id"
         )
         found = {}
         for agent, title, first_day, start_time, *rest in stored(rows, "agent", pks):
@@ -146,7 +148,7 @@ class Absences(Section[Absence]):
         if same and (not kept_for or _is(organisation, found.organisation_id)):
             self.unchanged += 1
             return
-        absence = Absence(pk=found.pk, agent=agent, **values | {"end_day": end_day})
+        absence = Absence(pk=found.pk, version=found.version, agent=agent, **values | {"end_day": end_day})
         if kept_for:
             absence.organisation = organisation
         else:
@@ -191,17 +193,23 @@ class Plan:
         return "; ".join(f"{section.name}: {section.tally()}" for section in self.sections)
 
     def write(self, track: Track = untracked) -> None:
+        """All but the commit. Raises ChangedMeanwhile when somebody else changed what the plan rests on."""
+        self.agents.lock()
         self.territories.write()
         self.services.write()
         self.organisations.write()
         self.agents.write(track)
         self.absences.write(track)
+        end_rights()
+        self.agents.confirm_unchanged()
 
 
 def provision(document: Mapping[str, Any], *, dry_run: bool = False, track: Track = untracked) -> Plan:
     """Apply a file, all of it or nothing, or with `dry_run` only look; gives what changed, or would.
 
-    Raises Refused with every problem of the file, ChangedMeanwhile, and what the database raises.
+    Raises Refused with every problem of the file, and what the database raises. When somebody else changed the same
+    rows meanwhile it plans and writes anew; and raises ChangedMeanwhile, or what the database says, if that does not
+    end.
     The first look needs no lock: a file that changes nothing, and the slow hashes of passwords, keep nobody waiting.
     """
     passwords = Passwords()
@@ -209,12 +217,28 @@ def provision(document: Mapping[str, Any], *, dry_run: bool = False, track: Trac
     plan.agents.settle_passwords(passwords, track)
     if dry_run or not plan.changes_anything():
         return plan
+    tries = 1
+    while True:
+        try:
+            return _apply(document, passwords, track)
+        except (ChangedMeanwhile, IntegrityError, OperationalError) as error:
+            if tries == TRIES or (isinstance(error, OperationalError) and not _is_deadlock(error)):
+                raise
+        tries += 1
+
+
+def _apply(document: Mapping[str, Any], passwords: Passwords, track: Track) -> Plan:
     with transaction.atomic():
         _one_at_a_time()
         plan = Plan(document, track)
         plan.agents.settle_passwords(passwords, track)
         plan.write(track)
     return plan
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    """Whether the database undid this transaction so that another one could go on."""
+    return getattr(error.__cause__, "sqlstate", None) == "40P01"
 
 
 def _one_at_a_time() -> None:

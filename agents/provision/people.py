@@ -63,6 +63,7 @@ class Agents(Section[Agent]):
         entries = self._entries(document)
         found = {agent.email: agent for agent in stored(Agent.objects.all(), "email", entries)}
         self._listed = {agent.pk: agent for agent in found.values()}
+        self._read = {agent.pk: (agent.updated_at, agent.password) for agent in found.values()}
         self._memberships = Links(Agent.services.through, "service", self._listed)
         self._roles = Links(AgentRole, "organisation", self._listed)
         self._territorial_roles = Links(AgentTerritorialRole, "territory", self._listed)
@@ -106,12 +107,28 @@ class Agents(Section[Agent]):
                 will_have.add(role.organisation_id)
         return self._organisations.by_id(had - will_have)
 
-    def write(self, track: Track = untracked) -> None:
-        """Write the agents, then what joins them to the rest. Raises ChangedMeanwhile when one of them left."""
-        touched = [agent.pk for agent in self.updated]
-        locked = Agent.objects.select_for_update().filter(deleted_at=None).order_by("pk").values_list("pk")
-        if sum(1 for _pk in stored(locked, "pk", touched)) < len(touched):
+    def lock(self) -> None:
+        """Nobody else changes those that `write` will; before any other row, as everywhere. Raises ChangedMeanwhile
+        when somebody has, since they were read.
+        """
+        self._compare_with_stored(sorted(agent.pk for agent in self.updated), lock=True)
+
+    def confirm_unchanged(self) -> None:
+        """Raises ChangedMeanwhile when somebody changed one of the others since they were read. Asked when rights are
+        held (`agents.models.rights`), so that the answer stays true until the commit.
+        """
+        self._compare_with_stored(self._read.keys() - {agent.pk for agent in self.updated}, lock=False)
+
+    def _compare_with_stored(self, agents: Iterable[int], *, lock: bool) -> None:
+        pks = list(agents)
+        rows = Agent.objects.order_by("pk").values_list("pk", "updated_at", "password")
+        rows = rows.select_for_update(no_key=True) if lock else rows
+        now = {pk: rest for pk, *rest in stored(rows, "pk", pks)}
+        if any(now.get(pk) != [*self._read[pk]] for pk in pks):
             raise ChangedMeanwhile
+
+    def write(self, track: Track = untracked) -> None:
+        """Write the agents, then what joins them to the rest."""
         create(Agent, self.created, track, "agents")
         now = timezone.now()
         for agent in self.updated:

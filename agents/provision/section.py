@@ -119,8 +119,8 @@ def change(
     when one is gone.
     """
     for batch in track(batches(rows), label):
-        locked = model._default_manager.select_for_update().filter(pk__in=[row.pk for row in batch]).order_by("pk")
-        if len(locked.values_list("pk")) < len(batch):
+        locked = model._default_manager.select_for_update(no_key=True).filter(pk__in=[row.pk for row in batch])
+        if len(locked.order_by("pk").values_list("pk")) < len(batch):
             raise ChangedMeanwhile
         model._default_manager.bulk_create(
             batch, batch_size=BATCH, update_conflicts=True, unique_fields=("pk",), update_fields=tuple(columns)
