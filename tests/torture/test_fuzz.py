@@ -563,7 +563,7 @@ def test_no_request_makes_the_api_fail_or_tell_too_much(
                 triple = signed_in(server, world.paris["email"])  # it signed itself out
 
     for name, value in everyone(
-        server, at_length(*{"stranger": (150, 30_000), "agent": (400, 100_000)}[who]), work
+        server, at_length(*{"stranger": (150, 30_000), "agent": (300, 100_000)}[who]), work
     ).items():
         figure(name, value)
     assert rows(server, sight) == before
@@ -756,7 +756,7 @@ def test_no_request_makes_the_administration_pages_fail(
             if "/logout/" in request.target:
                 cookies = signed_in_pages(server, email)
 
-    for name, value in everyone(server, at_length(120, 20_000), work).items():
+    for name, value in everyone(server, at_length(60, 20_000), work).items():
         figure(name, value)
     if who == "viewer":  # who may look, and change nothing
         assert rows(server) == before

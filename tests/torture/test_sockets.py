@@ -96,7 +96,7 @@ def say(server: Server, *sent: bytes, done: bool = False) -> Said:
     """Sends that on a connection of its own, and listens until the server closes it. `done`: no more comes."""
     began = time.monotonic()
     with connected(server) as connection:
-        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+        with suppress(OSError):  # refused, and closed, before all was sent
             for part in sent:
                 connection.sendall(part)
             if done:
