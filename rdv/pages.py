@@ -8,7 +8,8 @@ from csp.middleware import CSPMiddleware
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import add_never_cache_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from rdv.api.middleware import API
@@ -33,7 +34,12 @@ class ContentPolicy(_PagesOnly, CSPMiddleware):
 
 
 class Sessions(_PagesOnly, SessionMiddleware):
-    pass
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """What is shown to one person is kept by nobody, refusals included."""
+        response = super().process_response(request, response)
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+        return response
 
 
 class Authentication(_PagesOnly, AuthenticationMiddleware):

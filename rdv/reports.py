@@ -14,11 +14,15 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 _ROW = re.compile(r"^DETAIL:.*?(?=\n\n|\nCONTEXT:|\nTraceback |\Z)", re.MULTILINE | re.DOTALL)
 
 
+def without_row(failure: str) -> str:
+    return _ROW.sub("DETAIL: (left out)", failure)
+
+
 class Line(logging.Formatter):
     """A line of the log, and the traceback that goes with it."""
 
     def formatException(self, failure: Any) -> str:  # noqa: N802 - logging's own name
-        return _ROW.sub("DETAIL: (left out)", super().formatException(failure))
+        return without_row(super().formatException(failure))
 
 
 class Reporter(ExceptionReporter):
@@ -39,8 +43,12 @@ class Reporter(ExceptionReporter):
     def get_traceback_data(self) -> dict[str, Any]:
         data: dict[str, Any] = super().get_traceback_data()
         if "exception_value" in data:
-            data["exception_value"] = _ROW.sub("DETAIL: (left out)", str(self.exc_value))
+            data["exception_value"] = without_row(str(self.exc_value))
         return data
+
+    def get_traceback_frames(self) -> list[dict[str, Any]]:
+        frames = super().get_traceback_frames()
+        return [frame | {"exc_cause": frame["exc_cause"] and without_row(str(frame["exc_cause"]))} for frame in frames]
 
 
 class Filter(SafeExceptionReporterFilter):
