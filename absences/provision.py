@@ -41,7 +41,6 @@ TRIES = 5
 
 class _Stored(NamedTuple):
     pk: int
-    version: int
     end_day: datetime.date
     end_time: datetime.time
     organisation_id: int | None
@@ -49,6 +48,7 @@ class _Stored(NamedTuple):
 
 # An agent's email, a title, a first day and a start time: what makes two absences the same.
 _Key = tuple[str, str, datetime.date, datetime.time]
+IDENTITY = ("agent_id", "title", "first_day", "start_time")
 
 _read_date = as_on_the_wire(DateField())
 
@@ -83,6 +83,8 @@ class Absences(Section[Absence]):
     ) -> None:
         super().__init__(problems)
         self._organisations, self._agents = organisations, agents
+        # Of each absence to be changed, the columns of which the file says nothing.
+        self._not_given: dict[int, set[str]] = {}
         entries = self._entries(document)
         agents.find({key[0]: None for key in entries})
         known = self._stored(entries)
@@ -90,16 +92,20 @@ class Absences(Section[Absence]):
             self._compare(key, values, path, known.get(key))
 
     def write(self, track: Track = untracked) -> None:
-        """Raises ChangedMeanwhile when an absence to be changed is not any more what it was when it was read."""
+        """Raises ChangedMeanwhile when an absence to be changed is gone, or is another one by now."""
         create(Absence, self.created, track, "absences")
         now = timezone.now()
         for batch in track(batches(self.updated), "changed absences"):
             locked = Absence.objects.select_for_update(no_key=True).filter(pk__in=[absence.pk for absence in batch])
-            versions = dict(locked.order_by("pk").values_list("pk", "version"))
+            now_stored = {absence.pk: absence for absence in locked.order_by("pk")}
             for absence in batch:
-                if versions.get(absence.pk) != absence.version:
+                here = now_stored.get(absence.pk)
+                if here is None or any(getattr(here, column) != getattr(absence, column) for column in IDENTITY):
                     raise ChangedMeanwhile
-                absence.version += 1
+                # Written since it was read: what the file does not say stays as it is now.
+                for column in self._not_given[absence.pk]:
+                    setattr(absence, column, getattr(here, column))
+                absence.version = here.version + 1
                 absence.updated_at = now
             change(Absence, batch, ("end_day", "end_time", "organisation", "version", "updated_at"))
 
@@ -122,7 +128,7 @@ class Absences(Section[Absence]):
         listed = {key[0] for key in wanted}
         pks = [pk for pk, email in emails.items() if email in listed]
         rows = Absence.objects.order_by("-pk").values_list(
-            "agent_id", "title", "first_day", "start_time", "pk", "version", "end_day", "end_time", "organisation_id"
+            "agent_id", "title", "first_day", "start_time", "pk", "end_day", "end_time", "organisation_id"
         )
         found = {}
         for agent, title, first_day, start_time, *rest in stored(rows, "agent", pks):
@@ -148,11 +154,12 @@ class Absences(Section[Absence]):
         if same and (not kept_for or _is(organisation, found.organisation_id)):
             self.unchanged += 1
             return
-        absence = Absence(pk=found.pk, version=found.version, agent=agent, **values | {"end_day": end_day})
+        absence = Absence(pk=found.pk, agent=agent, **values | {"end_day": end_day})
         if kept_for:
             absence.organisation = organisation
         else:
             absence.organisation_id = found.organisation_id
+        self._not_given[found.pk] = {"end_day"} - values.keys() | ({"organisation_id"} if not kept_for else set())
         self.check(absence, self.columns, path)
         self.updated.append(absence)
 
