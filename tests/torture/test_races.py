@@ -205,7 +205,7 @@ def live_step(state: Any, call: Call) -> Iterator[Any]:
 def test_a_storm_of_sign_ins_never_leaves_more_tokens_than_the_cap_nor_drops_the_newest(
     site: Site, newcomers: Any, at_length: Any, figure: Any
 ) -> None:
-    rounds, sign_ins, calls = at_length(4, 300), 0, 0
+    rounds, sign_ins, calls = at_length(4, 150), 0, 0
     for number, email in enumerate(newcomers(rounds)):
         luck = chance(SEED, "sign-in", number)
         known: list[tuple[str, str]] = []
@@ -432,7 +432,7 @@ def test_a_right_that_ends_while_somebody_writes(
     figure: Any,
     how: str,
 ) -> None:
-    rounds, calls, done, refused = at_length(3, 300), 0, 0, 0
+    rounds, calls, done, refused = at_length(3, 150), 0, 0, 0
     odile = administrators[0]
     ((mds,),) = site.rows("SELECT id FROM agents_organisation WHERE name = 'MDS'")
     for number, email in enumerate(newcomers(rounds)):
@@ -658,7 +658,7 @@ def expected(number: int, agents: int, *versions: int) -> dict[str, list[tuple[A
 
 
 def test_two_provisions_at_once_leave_what_one_after_the_other_would(site: Site, at_length: Any, figure: Any) -> None:
-    rounds, agents = at_length(2, 60), at_length(40, 300)
+    rounds, agents = at_length(2, 40), at_length(40, 300)
     outcomes = {"same file": 0, "first last": 0, "second last": 0}
     for number in range(rounds):
         same = number % 2 == 0
@@ -704,7 +704,7 @@ def provision_step(state: Any, call: Call) -> Iterator[Any]:
 def test_a_provision_while_the_api_writes_is_seen_whole_or_not_at_all(
     site: Site, martine: Caller, newcomers: Any, at_length: Any, figure: Any
 ) -> None:
-    rounds, writers, calls, outcomes = at_length(2, 60), 3, 0, {"done": 0, "refused": 0}
+    rounds, writers, calls, outcomes = at_length(2, 40), 3, 0, {"done": 0, "refused": 0}
     for number in range(rounds):
         luck = chance(SEED, "provision", number)
         # Each writes their own absence, which the file changes too, and loses the role that lets them.
