@@ -11,7 +11,7 @@ import re
 import socket
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -514,9 +514,17 @@ def everyone(server: Server, count: int, work: Callable[[Wire, Iterator[int]], N
     """`work` by several clients, who share the numbers from 0 to `count`; what they saw, for the figures."""
     numbers = iter(range(count))  # next() of it is one step: no number is given twice
     wires = [Wire(server.address) for _ in range(AT_ONCE)]
+
+    def one(wire: Wire) -> None:
+        try:
+            work(wire, numbers)
+        except BaseException:
+            deque(numbers, maxlen=0)  # the others need not go on
+            raise
+
     began = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for done in [pool.submit(work, wire, numbers) for wire in wires]:
+        for done in [pool.submit(one, wire) for wire in wires]:
             done.result()
     took = time.monotonic() - began
     statuses: Counter[int] = Counter()
