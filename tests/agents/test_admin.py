@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -598,6 +599,19 @@ def test_only_a_superuser_makes_administrators(helper: Client, cast: SimpleNames
     assert helper.post(page(cast.bruno), sent).status_code == 302
     bruno = Agent.objects.get(pk=cast.bruno.pk)
     assert (bruno.is_staff, bruno.is_superuser, bruno.user_permissions.count()) == (False, False, 0)
+
+
+def test_nobody_saves_over_what_somebody_else_saved_since(browser: Client, cast: SimpleNamespace) -> None:
+    opened = browser.get(page(cast.bruno)).content.decode()
+    seen = form_of(cast.bruno, cast.bruno.roles.get())["seen_change"]
+    assert f'<input type="hidden" name="seen_change" value="{html.escape(seen)}"' in opened
+    AgentRole.objects.filter(agent=cast.bruno).update(access_level=AccessLevel.INTERVENANT)
+    Agent.objects.get(pk=cast.bruno.pk).save()
+    for sent in ({"seen_change": seen}, {"seen_change": ""}):
+        response = browser.post(page(cast.bruno), form_of(cast.bruno, cast.bruno.roles.get(), first_name="Zoé", **sent))
+        assert "Rien n'a été enregistré" in html.unescape(response.content.decode())
+    assert cast.bruno.roles.get().access_level == AccessLevel.INTERVENANT
+    assert Agent.objects.get(pk=cast.bruno.pk).first_name == cast.bruno.first_name
 
 
 def test_a_superuser_makes_administrators(browser: Client, cast: SimpleNamespace) -> None:
