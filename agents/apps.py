@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -10,4 +11,7 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         from .derived import SHOWN
 
+        # Each connection's first read would ask, in a transaction that waits for whoever writes, whether SQLite knows
+        # JSON (it does, since 3.38); and having waited in vain, believe for good that it does not.
+        DatabaseWrapper.features_class.supports_json_field = True
         post_migrate.connect(SHOWN.install, sender=self, weak=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import requests
 
 from tests.server import PATIENCE, ROOT, Server, fresh_database
 
-from .writers import PASSWORD, Database
+from .writers import PASSWORD, SETUP, Database, Writer
 
 pytestmark = pytest.mark.live
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.live
 STATES = {
     "the first migrations": {"agents": "0001_directory_roles_and_tokens", "absences": "0001_absences"},
 }
+ON_POSTGRESQL = os.environ.get("DATABASE_URL", "").startswith("postgres")
 AGENTS, ORGANISATIONS = 1000, 20
 BLOCKED = 1.0  # seconds that a read may wait
 
@@ -148,6 +151,33 @@ def test_migrations_keep_nobody_from_reading(
         figure("longest write (s)", round(writes["longest"], 2))
         assert reads["longest"] < BLOCKED
         _what_was_there_is_there(server, size)
+
+
+@pytest.mark.skipif(ON_POSTGRESQL, reason="there everybody may write at once")
+def test_a_server_that_starts_while_somebody_writes_reads_at_once(
+    tmp_path: Path, figure: Callable[[str, Any], None]
+) -> None:
+    with fresh_database(tmp_path) as address:
+        server = Server(tmp_path, address)
+        try:
+            server.start()
+            server.manage("shell", "--verbosity", "0", "-c", SETUP % 1)
+            writer = Writer(server, 0, "")
+            writer.sign_in()
+            server.stop()
+            server.start()
+            with closing(sqlite3.connect(address.removeprefix("sqlite:///"), isolation_level=None)) as somebody:
+                somebody.execute("BEGIN IMMEDIATE")
+                longest = 0.0
+                for path in ("absences", "agents", "organisations", "services", "absences?title=x", "me") * 4:
+                    began = time.monotonic()
+                    answer = requests.get(f"{server.address}/api/v1/{path}", headers=writer.triple, timeout=60)
+                    assert answer.status_code == 200, answer.text
+                    longest = max(longest, time.monotonic() - began)
+        finally:
+            server.stop()
+    figure("longest read (s)", round(longest, 2))
+    assert longest < BLOCKED * 5  # the first ones compile their statements
 
 
 def _what_was_there_is_there(server: Server, size: int) -> None:
