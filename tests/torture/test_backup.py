@@ -33,14 +33,12 @@ from absences.models import Absence
 from agents.models import Agent
 agents = list(Agent.objects.all())
 day, time = datetime.date(2026, 12, 1), datetime.time
-Absence.objects.bulk_create(
-    (
+for start in range(0, %d, 5_000):
+    Absence.objects.bulk_create(
         Absence(agent=agents[n %% len(agents)], title="Ancienne", first_day=day, end_day=day, start_time=time(8),
                 end_time=time(18))
-        for n in range(%d)
-    ),
-    batch_size=10_000,
-)
+        for n in range(start, start + 5_000)
+    )
 """
 
 
