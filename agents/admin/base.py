@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import connection, models, transaction
 from django.db.models.expressions import F
@@ -20,6 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import end_rights
+from rdv.api.parsers import leading_integer
 
 # Beside a row's own values on its page, when the row says when it changed: the change that the page shows.
 SEEN = "seen_change"
@@ -78,16 +80,39 @@ CHANGED_MEANWHILE = _(
 )
 
 
+class _Chosen:
+    """Shows again what was chosen. Django looks up what was sent as it is, and fails on what no row's key can be."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        known = [one for one in value if one.isdecimal() and leading_integer(one)]
+        return super().optgroups(name, known, attr)  # type: ignore[misc]
+
+
+class _ChosenOne(_Chosen, AutocompleteSelect):
+    pass
+
+
+class _ChosenOnes(_Chosen, AutocompleteSelectMultiple):
+    pass
+
+
 class _Named:
     """Relations are chosen by typing, and shown with what tells homonyms apart: `choice_text` of the other's page."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs["widget"] = _ChosenOne(db_field, self.admin_site, using=kwargs.get("using"))  # type: ignore[attr-defined]
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
         other = self.admin_site._registry.get(db_field.remote_field.model)  # type: ignore[attr-defined]
         if field is not None and isinstance(other, HouseAdmin):
             field.label_from_instance = other.choice_text
             field.queryset = other.choices()
         return field
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs["widget"] = _ChosenOnes(db_field, self.admin_site, using=kwargs.get("using"))  # type: ignore[attr-defined]
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Without the buttons that add, change or delete the other row: it has its own page."""
@@ -202,7 +227,7 @@ class LinkFilter(admin.SimpleListFilter):
         value = self.value()
         if value is None:
             return []
-        self.chosen = self.model._default_manager.filter(pk=value).first() if value.isdecimal() else None
+        self.chosen = self.model._default_manager.filter(pk=leading_integer(value) if value.isdecimal() else 0).first()
         return [(value, str(self.chosen or "?"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:

@@ -21,6 +21,8 @@ from .parsers import MAX_ID
 PAGE_SIZE = 100
 # The largest integer that every JSON reader keeps exact (RFC 8259 section 6).
 MAX_PAGE = 2**53 - 1
+# Of all the headers of an answer, nginx holds 4 kB where nobody told it otherwise.
+MAX_LINKS = 3000
 
 
 def _leading(value: Any) -> int:
@@ -65,7 +67,7 @@ class Page:
     def headers(self, request: Request) -> dict[str, str]:
         """`X-Total-Count`, and `Link` with the same filters on every address."""
         pages = {"first": 1, "prev": self.previous, "next": self.next, "last": self.last or 1}
-        return {"X-Total-Count": str(self.total), "Link": _links(request, "page", pages)}
+        return {"X-Total-Count": str(self.total)} | _links(request, "page", pages)
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,22 @@ class Step:
 
     def headers(self, request: Request) -> dict[str, str]:
         """`X-Total-Count`, and `Link` to the first step and to the next."""
-        return {"X-Total-Count": str(self.total), "Link": _links(request, "cursor", {"first": "", "next": self.next})}
+        return {"X-Total-Count": str(self.total)} | _links(request, "cursor", {"first": "", "next": self.next})
 
 
-def _links(request: Request, name: str, places: Mapping[str, object]) -> str:
-    """Links to other parts of the same list, with the same filters (RFC 8288); to none where there is no place."""
+def _links(request: Request, name: str, places: Mapping[str, object]) -> dict[str, str]:
+    """`Link` to other parts of the same list, with the same filters (RFC 8288); to none where there is no place.
+
+    No header when it would be longer than proxies and clients take: `meta` says where to go on.
+    """
     address = request.build_absolute_uri(request.path)
     query = [(key, one) for key, values in request.query_params.lists() for one in values if key != name]
-    return ", ".join(
+    links = ", ".join(
         f'<{address}?{urlencode([*query, (name, place)])}>; rel="{rel}"'
         for rel, place in places.items()
         if place is not None
     )
+    return {"Link": links} if len(links) <= MAX_LINKS else {}
 
 
 # (start, size, key) → (how many there are in all, the rows from `start`), `key` being the place in the order after

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Field, ForeignKey, Func, Lookup, QuerySet, Value
+from django.db.models.lookups import In
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 
@@ -58,6 +59,17 @@ class AmongLookup(Lookup):
         else:
             sql = f"{column} IN (SELECT value FROM json_each({place}))"  # noqa: S608 - a column and a place
         return sql, [*column_parameters, *parameters]
+
+
+@models.IntegerField.register_lookup
+class PossibleIn(In):
+    """`id__in=[…]` does as `id=…`: a number that the column cannot hold is in no row, and no error."""
+
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        if self.rhs_is_direct_value():
+            least, most = connection.ops.integer_field_range(self.lhs.output_field.get_internal_type())
+            self.rhs = [one for one in self.rhs if not isinstance(one, int) or least <= one <= most]
+        return super().process_rhs(compiler, connection)
 
 
 class EpochSeconds(Func):

@@ -316,6 +316,20 @@ def test_an_unknown_organisation_has_no_agents(browser: Client, cast: SimpleName
     assert search(browser, organisation=unknown) == set()
 
 
+@pytest.mark.parametrize("typed", ["999-", "\x00", "9" * 40, "9" * 5000, "é", " "])
+def test_a_choice_that_is_no_row_is_told_beside_its_field(browser: Client, cast: SimpleNamespace, typed: str) -> None:
+    for page, field in (
+        ("agents/organisation", "territory"),
+        ("absences/absence", "agent"),
+        ("agents/agent", "services"),
+    ):
+        answer = browser.post(f"/admin/{page}/add/", {field: typed})
+        assert answer.status_code == 200
+        assert field in answer.context["adminform"].form.errors or field == "services"
+        assert browser.get(f"/admin/{page}/add/", {field: typed}).status_code == 200
+    assert browser.get("/admin/absences/absence/", {"agent": typed}).status_code == 200
+
+
 def test_agents_are_filtered_by_access_level(browser: Client, cast: SimpleNamespace) -> None:
     assert search(browser, roles__access_level__exact="admin") == {cast.martine.email}
 

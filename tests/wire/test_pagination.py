@@ -128,3 +128,10 @@ def test_the_total_is_a_header_too(martine):
 def test_a_list_costs_three_queries(martine, django_assert_num_queries):
     with django_assert_num_queries(3):  # the token with its agent, the count, the page
         martine.get(AGENTS)
+
+
+def test_filters_too_long_for_a_header_are_not_repeated_in_links(cast, sign_in):
+    answer = sign_in(cast.martine).get(f"/api/v1/agents?search={'a' * 3000}")
+    assert answer.status_code == 200
+    assert "Link" not in answer
+    assert answer.json()["meta"]["current_page"] == 1
