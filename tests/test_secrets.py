@@ -450,7 +450,7 @@ def fail(*args: Any, **kwargs: Any) -> Any:
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def log() -> Iterator[SimpleNamespace]:
     """All that is logged from DEBUG on, as the server's own handler writes it, and the failures that went with it."""
     written, failures = io.StringIO(), []
     (console,) = [handler for handler in logging.root.handlers if type(handler) is logging.StreamHandler]
@@ -465,12 +465,16 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
                 failures.append(record.exc_info)
 
     keeper = Keeper()
-    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    talkative = {logger: logger.level for logger in (logging.root, logging.getLogger("django"))}
+    for logger in talkative:
+        logger.setLevel(logging.DEBUG)
     for each in (handler, keeper):
         logging.root.addHandler(each)
     yield SimpleNamespace(text=written.getvalue, failures=failures)
     for each in (handler, keeper):
         logging.root.removeHandler(each)
+    for logger, level in talkative.items():
+        logger.setLevel(level)
 
 
 @pytest.fixture
@@ -629,9 +633,9 @@ def test_a_mail_server_that_fails_tells_neither_its_password_nor_the_link(
     ("variable", "address"),
     [
         ("DATABASE_URL", "postgres://rdv:canari-de-base@127.0.0.1:1/rdv"),
-        ("DATABASE_URL", "postgres://rdv:p/canari-de-base@127.0.0.1:5432/rdv"),
+        ("DATABASE_URL", "postgres://rdv:canari-de-base/2@127.0.0.1:5432/rdv"),
         ("CACHE_URL", "redis://:canari-de-cache@127.0.0.1:port/0"),
-        ("EMAIL_URL", "smtp://rdv:p/canari-de-courrier@127.0.0.1:25"),
+        ("EMAIL_URL", "smtp://rdv:canari-de-courrier/2@127.0.0.1:25"),
     ],
 )
 def test_an_address_that_leads_nowhere_does_not_show_its_password(variable: str, address: str) -> None:
