@@ -50,9 +50,9 @@ def receive(environ: WSGIEnvironment) -> None:
     announced = environ.get("CONTENT_LENGTH") or ""
     limit = settings.RDV_MAX_BODY_BYTES
     if "HTTP_TRANSFER_ENCODING" in environ:
-        if environ["CONTENT_TYPE"].partition(";")[0].strip().lower() in FORMS:
-            raise LengthRequired
         body = environ["wsgi.input"].read(limit + 1)  # one byte over the limit is enough to refuse it
+        if environ["CONTENT_TYPE"].partition(";")[0].strip().lower() in FORMS:
+            raise LengthRequired  # only now: a connection closed with a body unread may take the answer along
     elif announced.isdecimal() and 0 < int(announced) <= limit:
         body = environ["wsgi.input"].read(int(announced))
         if len(body) < int(announced):

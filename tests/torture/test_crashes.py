@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -43,17 +44,19 @@ AWAY = {
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster | None]:
+def cluster() -> Iterator[Cluster | None]:
     """A PostgreSQL to be killed; None when the tests run on SQLite."""
     if not ON_POSTGRESQL:
         yield None
         return
-    made = Cluster(tmp_path_factory.mktemp("postgres"))
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
+    # Not in pytest's own folder, which its next run closes to other users.
+    with TemporaryDirectory(prefix="rdv-") as folder:
+        made = Cluster(Path(folder))
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture(scope="module")
