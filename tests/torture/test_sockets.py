@@ -303,7 +303,8 @@ def test_a_form_in_chunks_is_refused_since_nobody_sees_whether_it_is_whole(
     server: Server, martine: bytes, end: bytes
 ) -> None:
     chunk = b"%x\r\n%b\r\n" % (len(FORM), FORM)
-    (answer,) = say(server, POST, martine, AS_FORM, CHUNKED, CLOSE, END, chunk + end, done=True).answers
+    # Who has sent everything and then half closes is taken for gone: the answer may or may not come.
+    (answer,) = say(server, POST, martine, AS_FORM, CHUNKED, CLOSE, END, chunk + end, done=not end).answers
     assert answer.status == 411
     assert json.loads(answer.body)["errors"] == [{"base": "length_required"}]
 
