@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from agents.emails import normalise_email
@@ -31,12 +31,12 @@ from agents.provision import (
 from agents.provision.document import Shape, as_on_the_wire, items, quoted, text, text_or_nothing
 from agents.provision.section import batches, change, create, stored
 from rdv.api.fields import DateField, TimeField
+from rdv.api.transactions import write
 
 from .models import Absence
 
 # Any number, as long as nobody else locks with it.
 PROVISION_LOCK = 7_364_001
-TRIES = 5
 
 
 class _Stored(NamedTuple):
@@ -224,28 +224,15 @@ def provision(document: Mapping[str, Any], *, dry_run: bool = False, track: Trac
     plan.agents.settle_passwords(passwords, track)
     if dry_run or not plan.changes_anything():
         return plan
-    tries = 1
-    while True:
-        try:
-            return _apply(document, passwords, track)
-        except (ChangedMeanwhile, IntegrityError, OperationalError) as error:
-            if tries == TRIES or (isinstance(error, OperationalError) and not _is_deadlock(error)):
-                raise
-        tries += 1
+    return write(lambda: _apply(document, passwords, track), ChangedMeanwhile)
 
 
 def _apply(document: Mapping[str, Any], passwords: Passwords, track: Track) -> Plan:
-    with transaction.atomic():
-        _one_at_a_time()
-        plan = Plan(document, track)
-        plan.agents.settle_passwords(passwords, track)
-        plan.write(track)
+    _one_at_a_time()
+    plan = Plan(document, track)
+    plan.agents.settle_passwords(passwords, track)
+    plan.write(track)
     return plan
-
-
-def _is_deadlock(error: OperationalError) -> bool:
-    """Whether the database undid this transaction so that another one could go on."""
-    return getattr(error.__cause__, "sqlstate", None) == "40P01"
 
 
 def _one_at_a_time() -> None:

@@ -26,8 +26,9 @@ def _follow(changed: str) -> str:
     return _FOLLOW.format(changed=changed)
 
 
-_BY_ROLE = _follow("SELECT agent_id FROM moved")
-_BY_VERTICALE = _follow(
+# Whose roles were given, changed or taken; and who has one where the `verticale` changed.
+_BY_ROLE = "SELECT agent_id FROM moved"
+_BY_VERTICALE = (
     "SELECT r.agent_id FROM moved JOIN former USING (id) JOIN agents_agentrole r ON r.organisation_id = moved.id"
     " WHERE moved.verticale <> former.verticale"
 )
@@ -35,12 +36,28 @@ _EVENTS = {"inserted": "INSERT", "updated": "UPDATE", "left": "UPDATE", "deleted
 _ROWS = {"inserted": "NEW", "updated": "NEW", "left": "OLD", "deleted": "OLD"}
 
 
-_FUNCTION = (
-    "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NULL; END $$"
-)
+# PostgreSQL's transactions do not see what another has not committed. Who gives a role waits for who changes the
+# organisation's `verticale`, and the reverse; and of two who change roles of one agent, the second waits for the first,
+# on the row which both are to keep: made first, if it is missing. What follows is then read after that.
+_IN_TURN = """
+    PERFORM 1 FROM agents_organisation WHERE id IN ({organisations}) ORDER BY id FOR SHARE;
+    INSERT INTO agents_shownorganisation (agent_id, organisation_id, by_mairie)
+    SELECT agent_id, min(organisation_id), false FROM agents_agentrole
+    WHERE agent_id IN ({changed}) GROUP BY agent_id ORDER BY agent_id ON CONFLICT DO NOTHING;
+    PERFORM 1 FROM agents_shownorganisation WHERE agent_id IN ({changed}) ORDER BY agent_id FOR UPDATE;
+"""
+
+
+def _function(name: str, organisations: str, changed: str) -> str:
+    body = _IN_TURN.format(organisations=organisations, changed=changed) + _follow(changed)
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NULL; END $$"
+    )
+
+
 _ON_POSTGRESQL = [
-    _FUNCTION.format(name="agents_follow_roles", body=_BY_ROLE),
-    _FUNCTION.format(name="agents_follow_verticale", body=_BY_VERTICALE),
+    _function("agents_follow_roles", "SELECT organisation_id FROM moved", _BY_ROLE),
+    _function("agents_follow_verticale", "SELECT id FROM moved", _BY_VERTICALE),
     *(
         f"""
         CREATE OR REPLACE TRIGGER agents_role_{name} AFTER {event} ON agents_agentrole

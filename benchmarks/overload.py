@@ -13,7 +13,7 @@ import random
 import selectors
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from .serving import Server, command, free_port, serving
 CONNECTIONS = 800  # at most; further arrivals wait here
 QUIET = 0.2  # of what the machine can carry
 GIVE_UP = 30.0  # seconds without any answer
+LATE = 5  # times the p99 of the quiet spell
 
 
 class Answer(NamedTuple):
@@ -136,7 +137,7 @@ def measure(server: Server, requests: list[str], times: float, seconds: float) -
     loaded, during = arrive(server.port, raw[0], times * capacity, seconds, server)
     after, later = arrive(server.port, raw[0], QUIET * capacity, seconds, server)
     usual = percentile(served(quiet), 0.99)
-    late = [answer.arrived for answer in after if answer.status != 200 or answer.took * 1000 > 5 * usual]
+    late = [answer.arrived for answer in after if answer.status != 200 or answer.took * 1000 > LATE * usual]
     good = served(loaded)
     statuses = sorted({answer.status for answer in loaded})
     return {
@@ -149,6 +150,10 @@ def measure(server: Server, requests: list[str], times: float, seconds: float) -
         "served p50": percentile(good, 0.5),
         "served p99": percentile(good, 0.99),
         "p99 ratio": percentile(good, 0.99) / usual,
+        # Whether it is the beginning, the end, or all along.
+        "served late, by second": Counter(
+            int(a.arrived) for a in loaded if a.status == 200 and a.took * 1000 > LATE * usual
+        ),
         "statuses": {status: sum(answer.status == status for answer in loaded) for status in statuses},
         "refused p50": percentile((a.took * 1000 for a in loaded if a.status == 503), 0.5),
         "refused p99": percentile((a.took * 1000 for a in loaded if a.status == 503), 0.99),
@@ -162,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operation", default="list of 100", choices=list(OPERATIONS))
     parser.add_argument("--times", type=float, default=4.0)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--absences", type=int, default=20_000)

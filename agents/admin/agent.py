@@ -12,7 +12,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agents.forms import AgentPasswordForm, NewAgentForm
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory, end_rights
+from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
 
 from .base import HouseAdmin, HouseInline, LinkFilter, RowForm
 
@@ -286,13 +286,9 @@ class AgentAdmin(HouseAdmin, UserAdmin):
 
     # Leaving.
 
-    def changeform_view(
-        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        with self.as_one_change(request):
-            if request.method == "POST" and object_id and object_id.isdecimal():
-                _hold(Agent.objects.filter(pk=object_id))
-            return super().changeform_view(request, object_id, form_url, extra_context)
+    def hold(self, object_id: str | None) -> None:
+        if object_id and object_id.isdecimal():
+            _hold(Agent.objects.filter(pk=object_id))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         agents = list(objs)
@@ -316,12 +312,10 @@ class AgentAdmin(HouseAdmin, UserAdmin):
         self.delete_queryset(request, Agent.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        with transaction.atomic():
-            agents = Agent.objects.filter(pk__in=_hold(queryset), deleted_at=None)
-            AgentRole.objects.filter(agent__in=agents).keep_last_admins()
-            for agent in list(agents):
-                agent.leave()
-            end_rights()
+        agents = Agent.objects.filter(pk__in=_hold(queryset), deleted_at=None)
+        AgentRole.objects.filter(agent__in=agents).keep_last_admins()
+        for agent in list(agents):
+            agent.leave()
 
     # Actions.
 
@@ -340,19 +334,14 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     def revoke_tokens(self, request: HttpRequest, queryset: Any) -> None:
         agents = self._within_reach(request, queryset)
         self._log(request, agents.filter(tokens__in=ClientToken.objects.live()).distinct(), _("Jetons révoqués."))
-        with transaction.atomic():
-            count = ClientToken.objects.filter(agent__in=_hold(agents)).revoke()
-            end_rights()
+        count = ClientToken.objects.filter(agent__in=_hold(agents)).revoke()
         self._report(request, ngettext("%(count)d jeton révoqué.", "%(count)d jetons révoqués.", count), count)
 
     def _set(self, request: HttpRequest, agents: Any, *, is_active: bool) -> int:
-        with transaction.atomic():
-            pks = agents.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-            changed = Agent.objects.filter(pk__in=list(pks))
-            self._log(request, changed, _("Réactivé.") if is_active else _("Désactivé."))
-            count = int(changed.update(is_active=is_active, updated_at=timezone.now()))
-            end_rights()
-            return count
+        pks = agents.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
+        changed = Agent.objects.filter(pk__in=list(pks))
+        self._log(request, changed, _("Réactivé.") if is_active else _("Désactivé."))
+        return int(changed.update(is_active=is_active, updated_at=timezone.now()))
 
     @staticmethod
     def _log(request: HttpRequest, agents: Any, message: Any) -> None:

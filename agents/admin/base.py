@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
+from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models.expressions import F
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -22,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.models import end_rights
 from rdv.api.parsers import leading_integer
+from rdv.api.transactions import write
 
 # Beside a row's own values on its page, when the row says when it changed: the change that the page shows.
 SEEN = "seen_change"
@@ -146,30 +148,44 @@ class HouseAdmin(_Named, admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         title = {"title": capfirst(self.opts.verbose_name_plural)}
-        return super().changelist_view(request, title | (extra_context or {}))
+        page = super().changelist_view
+        return self._as_one_change(request, lambda: page(request, title | (extra_context or {})))
 
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         name = self.opts.verbose_name
         title = {"title": capfirst(name) if object_id else _("Ajouter : %(name)s") % {"name": name}}
-        with self.as_one_change(request):
-            return super().changeform_view(request, object_id, form_url, title | (extra_context or {}))
+        page = super().changeform_view
+
+        def change() -> HttpResponse:
+            if request.method == "POST":
+                self.hold(object_id)
+            return page(request, object_id, form_url, title | (extra_context or {}))
+
+        return self._as_one_change(request, change)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         title = {"title": _("Supprimer : %(name)s") % {"name": self.opts.verbose_name}}
-        with self.as_one_change(request):
-            return super().delete_view(request, object_id, title | (extra_context or {}))
+        page = super().delete_view
+        return self._as_one_change(request, lambda: page(request, object_id, title | (extra_context or {})))
 
-    @contextmanager
-    def as_one_change(self, request: HttpRequest) -> Iterator[None]:
+    def hold(self, object_id: str | None) -> None:
+        """Before the row of this page is changed, in the transaction: what else must not change meanwhile."""
+
+    @staticmethod
+    def _as_one_change(request: HttpRequest, page: Callable[[], HttpResponse]) -> HttpResponse:
         """What is posted is saved whole or not at all, and ends what it takes away (`agents.models.rights`)."""
         if request.method != "POST":
-            yield
-            return
-        with transaction.atomic():
-            yield
+            return page()
+
+        def change() -> HttpResponse:
+            request._messages = default_storage(request)  # type: ignore[attr-defined]  # those of this try alone
+            response = page()
             end_rights()
+            return response
+
+        return write(change)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row, which nobody else changes before this page does."""

@@ -8,14 +8,13 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.db import transaction
 from django.db.models import OuterRef, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agents.models import Agent, ClientToken, end_rights
+from agents.models import Agent, ClientToken
 
 from .base import HouseAdmin, LinkFilter
 
@@ -76,10 +75,8 @@ class ClientTokenAdmin(HouseAdmin):
 
     @admin.action(description=_("Révoquer"), permissions=("change",))
     def revoke(self, request: HttpRequest, queryset: Any) -> None:
-        with transaction.atomic():
-            LogEntry.objects.log_actions(request.user.pk, queryset, CHANGE, change_message=str(_("Révoqué.")))
-            count = ClientToken.objects.filter(pk__in=queryset.values("pk")).revoke()
-            end_rights()
+        LogEntry.objects.log_actions(request.user.pk, queryset, CHANGE, change_message=str(_("Révoqué.")))
+        count = ClientToken.objects.filter(pk__in=queryset.values("pk")).revoke()
         sentence = ngettext("%(count)d jeton révoqué.", "%(count)d jetons révoqués.", count)
         self.message_user(request, sentence % {"count": count}, messages.SUCCESS)
 

@@ -28,7 +28,7 @@ from .line import Line
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
-AWAY = 8  # for one that is served, so many are sent away: refusing must not become all that a worker does
+AWAY = 32  # for one that is served, so many are sent away: refusing must not become all that a worker does
 NICE = 10  # of the thread that hashes: on a machine with work for all, some tenth of a core
 
 _here = threading.local()  # `.turns` while this thread has its turn: those that it is of

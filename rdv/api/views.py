@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, models, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, models
 from django.db.models import Exists, OuterRef
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -24,10 +24,7 @@ from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
 from .statements import Parameter, Statement
-
-# How often a write is begun that others get in the way of.
-TRIES = 4
-DEADLOCK = "40P01"  # as PostgreSQL calls it; it then undoes one of the two
+from .transactions import is_deadlock, write
 
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
@@ -199,19 +196,15 @@ class ResourceViewSet(WireView, ViewSet):
 
     @staticmethod
     def _write(work: Callable[[], Response]) -> Response:
-        """`work` in a transaction; anew when another writer made a constraint fail between its check and its write, so
-        that the check can then say it in the contract's words, or when the caller's rights changed meanwhile, so that
-        those that they have now decide. Raises Busy when that does not end.
+        """`work` in a transaction; anew also when the caller's rights changed meanwhile, so that those that they have
+        now decide. Raises Busy when that does not end.
         """
-        for _try in range(TRIES):
-            try:
-                with transaction.atomic():
-                    return work()
-            except (IntegrityError, OperationalError, _RightsMoved) as error:
-                if isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
-                    raise
-                obstacle = error
-        raise obstacle if isinstance(obstacle, IntegrityError) else Busy
+        try:
+            return write(work, _RightsMoved)
+        except (_RightsMoved, OperationalError) as error:
+            if isinstance(error, _RightsMoved) or is_deadlock(error):
+                raise Busy from None
+            raise
 
     def _save(self, serializer: Any) -> Response:
         """Write, then look again: a row that its writer may not see afterwards is not written (403, rolled back)."""

@@ -11,10 +11,11 @@ import pytest
 from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from psycopg.errors import DeadlockDetected
 
 from agents.models import AccessLevel, Agent, AgentRole, ClientToken, Organisation, Service, Territory
 from tests.factories import PASSWORD, AbsenceFactory, AgentFactory, OrganisationFactory, ServiceFactory
@@ -626,6 +627,24 @@ def test_nobody_saves_over_what_somebody_else_saved_since(browser: Client, cast:
         assert "Rien n'a été enregistré" in html.unescape(response.content.decode())
     assert cast.bruno.roles.get().access_level == AccessLevel.INTERVENANT
     assert Agent.objects.get(pk=cast.bruno.pk).first_name == cast.bruno.first_name
+
+
+def test_a_page_that_the_database_undoes_for_another_is_saved_anew_and_told_once(
+    browser: Client, cast: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [OperationalError("deadlock detected")]
+    left[0].__cause__ = DeadlockDetected()
+    monkeypatch.setattr("agents.admin.base.end_rights", lambda: left and raised(left.pop()))
+    answer = browser.post(
+        page(cast.bruno), form_of(cast.bruno, cast.bruno.roles.get(), first_name="Bruna"), follow=True
+    )
+    assert Agent.objects.get(pk=cast.bruno.pk).first_name == "Bruna"
+    assert [level.level_tag for level in answer.context["messages"]] == ["success"]
+    assert not left
+
+
+def raised(error: Exception) -> None:
+    raise error
 
 
 def test_a_superuser_makes_administrators(browser: Client, cast: SimpleNamespace) -> None:

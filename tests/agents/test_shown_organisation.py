@@ -1,6 +1,9 @@
 """What an absence shows of its agent's organisations is derived from the roles, whoever changes them."""
 
+import threading
+
 import pytest
+from django.db import connection, transaction
 
 from agents.models import Agent, AgentRole, Organisation, ShownOrganisation
 from tests.factories import AgentFactory, OrganisationFactory
@@ -71,3 +74,45 @@ def test_the_verticale_of_an_organisation_counts_when_it_changes(places):
     assert ShownOrganisation.objects.get(agent=agent).by_mairie is True
     Organisation.objects.filter(pk=places[0].pk).update(verticale="rdv_aide_numerique")
     assert ShownOrganisation.objects.get(agent=agent).by_mairie is False
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's writers are one after the other")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("verticale", "role"),
+        ("role", "verticale"),
+        ("another role", "role"),
+        ("role", "another role"),
+        ("role taken", "another role"),
+        ("another role", "role taken"),
+    ],
+)
+def test_what_two_change_at_once_counts_for_both(first, second):
+    """`first` is not committed when `second` begins."""
+    mairie, other = OrganisationFactory(verticale="rdv_insertion"), OrganisationFactory()
+    agent = AgentFactory(basic_in=[mairie] if "taken" in first + second else [])
+    changes = {
+        "verticale": lambda: Organisation.objects.filter(pk=mairie.pk).update(verticale="rdv_mairie"),
+        "role": lambda: AgentRole.objects.create(agent=agent, organisation=mairie, access_level="basic"),
+        "another role": lambda: AgentRole.objects.create(agent=agent, organisation=other, access_level="basic"),
+        "role taken": lambda: AgentRole.objects.filter(agent=agent, organisation=mairie).delete(),
+    }
+
+    def change():
+        try:
+            changes[second]()
+        finally:
+            connection.close()
+
+    late = threading.Thread(target=change)
+    with transaction.atomic():
+        changes[first]()
+        late.start()
+        late.join(0.3)  # it waits, or is done; both may be right
+    late.join(10)
+    kept = ShownOrganisation.objects.filter(agent=agent).values_list("organisation", "by_mairie").first()
+    organisations = agent.roles.order_by("organisation").values_list("organisation", "organisation__verticale")
+    by_mairie = "rdv_mairie" in [verticale for _pk, verticale in organisations]
+    assert kept == (organisations[0][0], by_mairie)
