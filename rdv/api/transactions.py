@@ -18,7 +18,7 @@ def write(work: Callable[[], Result], *obstacles: type[Exception]) -> Result:
     between its check and its write, so that the check can then say it in its own words; when the database undid it so
     that another could go on; and when it raises one of `obstacles`. Raises the last of these when that does not end.
     """
-    either = (IntegrityError, OperationalError, *obstacles)
+    either: tuple[type[Exception], ...] = (IntegrityError, OperationalError, *obstacles)
     for left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
