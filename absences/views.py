@@ -27,6 +27,7 @@ _AGENT_IN_SIGHT = Statement(
 
 
 class Absences(ResourceViewSet):
+    resource = "absences"
     model = Absence
     representation = ABSENCE
     serializer_class = AbsenceSerializer

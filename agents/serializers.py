@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
+from typing import TYPE_CHECKING, Any
 
-from rdv.api.fields import TextField
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from rdv.api.fields import DateField, TextField
+from rdv.api.messages import inclusion, invalid
 from rdv.api.renderers import Representation
 from rdv.api.serializers import WireSerializer
+from rdv.api.times import PARIS, wire_datetime
 
-from .models import Agent, Organisation
+from .models import AccessKey, Agent, KeyState, Organisation
+
+if TYPE_CHECKING:
+    from .authentication import Credential
 
 AGENT_COLUMNS = ("id", "email", "first_name", "inclusion_connect_open_id_sub", "last_name")
 ORGANISATION_COLUMNS = ("id", "email", "name", "phone_number", "verticale")
@@ -73,3 +84,179 @@ def account(agent: Agent) -> dict[str, Any]:
         "email_original": agent.email_original,
         "allow_password_change": agent.allow_password_change,
     }
+
+
+KEY_COLUMNS = (
+    *("id", "name", "note", "prefix", "read_only", "resources", "organisations"),
+    *("created", "expires", "last_used", "deactivated", "revoked"),
+)
+
+
+def _wire_seconds(seconds: int | None) -> str | None:
+    return None if seconds is None else wire_datetime(datetime.datetime.fromtimestamp(seconds, datetime.UTC))
+
+
+def render_key(
+    id: int,
+    name: str,
+    note: str,
+    prefix: str,
+    read_only: bool,
+    resources: list[str] | None,
+    organisations: list[int] | None,
+    created: int,
+    expires: int | None,
+    last_used: int | None,
+    deactivated: int | None,
+    revoked: int | None,
+) -> dict[str, Any]:
+    """A key without its secret; the arguments are `KEY_COLUMNS`, instants in seconds since 1970."""
+    state = KeyState.ACTIVE
+    if revoked is not None:
+        state = KeyState.REVOKED
+    elif expires is not None and expires <= timezone.now().timestamp():
+        state = KeyState.EXPIRED
+    elif deactivated is not None:
+        state = KeyState.DEACTIVATED
+    return {
+        "id": id,
+        "name": name,
+        "note": note,
+        "prefix": prefix,
+        "state": state.value,
+        "read_only": read_only,
+        "resources": resources,
+        "organisations": organisations,
+        "created_at": _wire_seconds(created),
+        "expires_at": _wire_seconds(expires),
+        "last_used_at": _wire_seconds(last_used),
+    }
+
+
+KEY = Representation("token", "tokens", KEY_COLUMNS, lambda base, *row: render_key(*row))
+
+
+class ExpiresField(serializers.Field):
+    """When a key ends: 7, 30, 60 or 90 days from now, a DATE (the end of that civil day), or `never`. Gives an instant,
+    or None for never.
+    """
+
+    DAYS = (7, 30, 60, 90)
+
+    def to_internal_value(self, data: Any) -> datetime.datetime | None:
+        text = str(data).strip().removesuffix("d") if not isinstance(data, bool) else ""
+        if text == "never":
+            return None
+        if text.isdecimal() and len(text) < 4:
+            if int(text) not in self.DAYS:
+                raise inclusion(data)
+            return timezone.now() + datetime.timedelta(days=int(text))
+        day = DateField().to_internal_value(data)
+        try:
+            return datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time(), PARIS)
+        except OverflowError:
+            raise invalid(data) from None
+
+
+class FlagField(serializers.Field):
+    """True or false, as JSON has them or as a form writes them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        text = str(data).strip().lower()
+        if text not in ("true", "false", "1", "0"):
+            raise invalid(data)
+        return text in ("true", "1")
+
+
+class ListField(serializers.Field):
+    """A list of texts or of whole numbers; in a form, one text with commas."""
+
+    def __init__(self, of: type, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of = of
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        parts = data.split(",") if isinstance(data, str) else data
+        if not isinstance(parts, list) or len(parts) > 1000:
+            raise invalid(data)
+        try:
+            values = [self._one(part) for part in parts]
+        except (ValueError, TypeError):
+            raise invalid(data) from None
+        return list(dict.fromkeys(values))
+
+    def _one(self, part: Any) -> Any:
+        if isinstance(part, bool | float) or not isinstance(part, str | int):
+            raise TypeError
+        if self.of is int and len(str(part)) > 18:
+            raise ValueError
+        return self.of(part.strip() if isinstance(part, str) else part)
+
+
+class KeySerializer(WireSerializer):
+    """A personal access token: all of it when it is made, its name, note and `active` afterwards. What it may do does
+    not change: who needs another scope or end makes another key.
+    """
+
+    model = AccessKey
+
+    name = TextField()
+    note = TextField()
+    expires_at = ExpiresField()
+    read_only = FlagField()
+    resources = ListField(str)
+    organisations = ListField(int)
+    active = FlagField()
+
+    CHANGEABLE = ("name", "note", "active")
+    DEFAULT_DAYS = 30
+    secret = ""
+
+    def assign(self, row: AccessKey, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
+        if "note" in values:
+            values["note"] = values["note"] or ""
+        active = values.pop("active", None)
+        if active is not None:
+            row.deactivated_at = None if active else row.deactivated_at or timezone.now()
+        if self.instance is not None:
+            for name in values.keys() - set(self.CHANGEABLE):
+                failures.setdefault(name, [_fixed()])
+            values = {name: value for name, value in values.items() if name in self.CHANGEABLE}
+        else:
+            caller = self.context["request"].user
+            self.secret = row.own(caller)
+            if self.initial_data.get("expires_at") in (None, "") or "expires_at" in failures:
+                values["expires_at"] = timezone.now() + datetime.timedelta(days=self.DEFAULT_DAYS)
+            values["read_only"] = bool(values.get("read_only"))
+            beyond = set(values.get("organisations") or ()) - set(caller.reach.named)
+            if beyond:  # nobody is told whether it exists
+                failures.setdefault("organisations", [inclusion(sorted(beyond))])
+        super().assign(row, values, failures)
+
+
+def _fixed() -> ValidationError:
+    return ValidationError(_("ne peut plus être modifié : créez une autre clé"), code="fixed")
+
+
+def describe(credential: Credential) -> dict[str, Any]:
+    """What a request came with: kind, and what there is of name, scope, end and last use."""
+    return {
+        name: wire_datetime(value) if isinstance(value, datetime.datetime) else value
+        for name, value in credential.describe().items()
+    }
+
+
+def render_credential(credential: Credential) -> dict[str, Any]:
+    """The same, with whose it is, and for whom it acts."""
+    acts = credential.caller is not credential.actor
+    return describe(credential) | {
+        "owner": render_caller(credential.actor),
+        "acts_for": render_caller(credential.caller) if acts else None,
+    }
+
+
+def render_caller(caller: Any) -> dict[str, Any]:
+    """An agent or an API account, in short."""
+    if isinstance(caller, Agent):
+        return {"kind": "agent", "id": caller.pk, "email": caller.email, "name": str(caller)}
+    return {"kind": "api_account", "id": caller.pk, "name": caller.name}

@@ -1,9 +1,11 @@
-"""The secret part of a credential: 128 random bits, kept only as a digest (contract 2.4, design decision 2)."""
+"""The secret part of a credential: 128 random bits or more, kept only as a digest (contract 2.4, design decision 2)."""
 
 from __future__ import annotations
 
 import re
 import secrets
+import string
+import zlib
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -30,3 +32,34 @@ def matches(secret: str, *digests: str | None) -> bool:
     """Whether `secret` is the one behind any of `digests`, in a time that does not tell which or how nearly."""
     given = digest(secret)
     return sum(compare_digest(given, known) for known in digests if known) > 0
+
+
+# Keys: of an agent, who are signed for by it without their password; of an API account, which is no person. What they
+# begin with tells which, to people and to the scanners that look for lost secrets; the last characters are a checksum,
+# so that a key that was mistyped or cut is known without a look.
+PERSONAL = "rdv_pat_"
+ACCOUNT = "rdv_api_"
+
+_DIGITS = string.digits + string.ascii_letters
+_RANDOM, _CHECK = 30, 6  # characters; 178 random bits, and the 32 of a CRC
+_KEY = re.compile(rf"(?:{PERSONAL}|{ACCOUNT})[0-9A-Za-z]{{{_RANDOM + _CHECK}}}")
+SHOWN = len(PERSONAL) + 4  # of a key, what a list shows to tell it from others
+
+
+def new_key(prefix: str) -> str:
+    """A key that nobody can guess: `prefix`, 30 random letters and digits, 6 of their checksum."""
+    body = prefix + "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM))
+    return body + _checksum(body)
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can be a key of ours. One wrong character, whichever it is, is always found."""
+    return _KEY.fullmatch(text) is not None and _checksum(text[:-_CHECK]) == text[-_CHECK:]
+
+
+def _checksum(body: str) -> str:
+    number, digits = zlib.crc32(body.encode()), ""
+    for _place in range(_CHECK):
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits

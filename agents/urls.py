@@ -3,6 +3,7 @@
 from rdv.api.urls import address
 
 from .views.directory import Agents, Organisations, Services
+from .views.keys import Token, Tokens
 from .views.passwords import Password, PasswordEdit
 from .views.sessions import Me, SignIn, SignOut, ValidateToken
 
@@ -15,6 +16,9 @@ urlpatterns = [
     address("auth/password", Password.as_view()),
     address("auth/password/edit", PasswordEdit.as_view()),
     address("me", Me.as_view()),
+    address("token", Token.as_view()),
+    address("tokens", Tokens.as_view({"get": "list", "post": "create"})),
+    address("tokens/<pk>", Tokens.as_view({"get": "retrieve", **UPDATE, "delete": "destroy"})),
     address("agents", Agents.as_view({"get": "list"})),
     address("organisations", Organisations.as_view({"get": "list"})),
     address("organisations/<pk>", Organisations.as_view({"get": "retrieve", **UPDATE})),

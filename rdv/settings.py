@@ -32,6 +32,11 @@ env = environ.Env(
     RDV_TOKEN_MAX_CLIENTS=(int, 10),
     RDV_TOKEN_ROTATION=(str, "sign_in"),
     RDV_TOKEN_BATCH_WINDOW=(str, "5s"),
+    RDV_KEYS_WITHOUT_END=(str, "on"),
+    RDV_KEY_IN_ADDRESS=(str, "off"),
+    RDV_API=(str, "on"),
+    RDV_KEY_CREATION=(str, "on"),
+    RDV_PASSWORD_SIGN_IN=(str, "on"),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
     RDV_SIGN_IN_QUEUE=(int, 64),
     RDV_SIGN_IN_PATIENCE=(str, "5s"),
@@ -59,6 +64,10 @@ def setting(name: str, read: Callable[[Any], Any] = lambda value: value, expecte
 
 def one_of(*choices: str) -> Callable[[str], str]:
     return lambda value: choices[choices.index(value)]
+
+
+def on_or_off(text: str) -> bool:
+    return one_of("off", "on")(text) == "on"
 
 
 def at_least(minimum: int) -> Callable[[int], int]:
@@ -114,6 +123,7 @@ def database(url: str) -> dict[str, Any]:
     return env.db_url_config(url)
 
 
+ON_OR_OFF = "on or off"
 A_DURATION = "a number and s, m, h or d, such as 24h"
 
 RDV_ENV = setting("RDV_ENV", one_of("development", "production"), "development or production")
@@ -154,6 +164,11 @@ RDV_TOKEN_MAX_CLIENTS = setting("RDV_TOKEN_MAX_CLIENTS", at_least(1), "1 or more
 RDV_TOKEN_ROTATION = setting("RDV_TOKEN_ROTATION", one_of("sign_in", "request"), "sign_in or request")
 RDV_TOKEN_BATCH_WINDOW = setting("RDV_TOKEN_BATCH_WINDOW", duration, A_DURATION)
 RDV_TOKEN_TOUCH_INTERVAL = datetime.timedelta(minutes=5)
+RDV_KEYS_WITHOUT_END = setting("RDV_KEYS_WITHOUT_END", on_or_off, ON_OR_OFF)
+RDV_KEY_IN_ADDRESS = setting("RDV_KEY_IN_ADDRESS", on_or_off, ON_OR_OFF)
+RDV_API = setting("RDV_API", on_or_off, ON_OR_OFF)
+RDV_KEY_CREATION = setting("RDV_KEY_CREATION", on_or_off, ON_OR_OFF)
+RDV_PASSWORD_SIGN_IN = setting("RDV_PASSWORD_SIGN_IN", on_or_off, ON_OR_OFF)
 RDV_SIGN_IN_LIMIT = setting("RDV_SIGN_IN_LIMIT", sign_in_limit, "failures/duration such as 10/15m, or off")
 if PRODUCTION and RDV_SIGN_IN_LIMIT is None:
     raise ImproperlyConfigured("RDV_SIGN_IN_LIMIT=off is for tests and load runs; production refuses it.")
@@ -219,6 +234,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
+    "rdv.api.middleware.SwitchMiddleware",
     "rdv.pages.StaticFiles",
     "rdv.pages.ContentPolicy",
     "rdv.pages.Sessions",
@@ -252,6 +268,7 @@ TEMPLATES = [
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "agents.authentication.SharedSecretAuthentication",
+        "agents.authentication.BearerAuthentication",
         "agents.authentication.TripleAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -305,7 +322,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60  # seconds without a request
 RDV_SESSION_LIFETIME = datetime.timedelta(hours=12)
-TLS = setting("RDV_TLS", one_of("on", "off"), "on or off") == "on" and PRODUCTION
+TLS = setting("RDV_TLS", on_or_off, ON_OR_OFF) and PRODUCTION
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
 if TLS:
     # Browsers take a cookie of this name from this very host alone, and over TLS.

@@ -27,7 +27,7 @@ from django.utils.translation import ngettext
 from agents.forms import AgentPasswordForm, NewAgentForm
 from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
 
-from .base import HouseAdmin, HouseInline, LinkFilter, RowForm
+from .base import HouseAdmin, HouseInline, LinkFilter, RowForm, row_key
 
 admin.site.unregister(Group)
 
@@ -287,8 +287,7 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     # Leaving.
 
     def hold(self, object_id: str | None) -> None:
-        if object_id and object_id.isdecimal():
-            _hold(Agent.objects.filter(pk=object_id))
+        _hold(Agent.objects.filter(pk=row_key(object_id)))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         agents = list(objs)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.contrib.messages.storage import default_storage
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -27,6 +28,11 @@ from rdv.api.transactions import write
 
 # Beside a row's own values on its page, when the row says when it changed: the change that the page shows.
 SEEN = "seen_change"
+
+
+def row_key(text: str | None) -> int:
+    """The key of a row as it stands in an address or a form; 0, which no row has, for what is none."""
+    return leading_integer(text) if text and text.isdecimal() else 0
 
 
 class RowForm(forms.ModelForm):
@@ -86,7 +92,7 @@ class _Chosen:
     """Shows again what was chosen. Django looks up what was sent as it is, and fails on what no row's key can be."""
 
     def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
-        known = [one for one in value if one.isdecimal() and leading_integer(one)]
+        known = [one for one in value if row_key(one)]
         return super().optgroups(name, known, attr)  # type: ignore[misc]
 
 
@@ -173,6 +179,13 @@ class HouseAdmin(_Named, admin.ModelAdmin):
     def hold(self, object_id: str | None) -> None:
         """Before the row of this page is changed, in the transaction: what else must not change meanwhile."""
 
+    def response_action(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        """As Django's, which fails on what no row's key can be."""
+        if all(row_key(one) for one in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            return super().response_action(request, queryset)
+        self.message_user(request, _("Aucune fiche ne porte cet identifiant."), messages.WARNING)
+        return None
+
     @staticmethod
     def _as_one_change(request: HttpRequest, page: Callable[[], HttpResponse]) -> HttpResponse:
         """What is posted is saved whole or not at all, and ends what it takes away (`agents.models.rights`)."""
@@ -243,7 +256,7 @@ class LinkFilter(admin.SimpleListFilter):
         value = self.value()
         if value is None:
             return []
-        self.chosen = self.model._default_manager.filter(pk=leading_integer(value) if value.isdecimal() else 0).first()
+        self.chosen = self.model._default_manager.filter(pk=row_key(value)).first()
         return [(value, str(self.chosen or "?"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:

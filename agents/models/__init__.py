@@ -1,21 +1,29 @@
 """Who: territories, organisations and services, the agents with their roles, and their credentials."""
 
+from .accounts import AccountRole, ApiAccount, Grant
 from .agent import Agent, AgentQuerySet
 from .credentials import ClientToken, Overtaken, Refused
 from .directory import Organisation, Service, Territory
+from .keys import AccessKey, KeyState, Scope
 from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
 
 __all__ = [
+    "AccessKey",
     "AccessLevel",
+    "AccountRole",
     "Agent",
     "AgentQuerySet",
     "AgentRole",
     "AgentTerritorialRole",
+    "ApiAccount",
     "ClientToken",
+    "Grant",
+    "KeyState",
     "Organisation",
     "Overtaken",
     "Refused",
+    "Scope",
     "Service",
     "ShownOrganisation",
     "Territory",

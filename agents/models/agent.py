@@ -162,7 +162,7 @@ class Agent(AbstractBaseUser, PermissionsMixin):
         """What their roles open. A credential brings it along; else it costs a query."""
         columns = reach_columns("pk")
         row = Agent.objects.filter(pk=self.pk).annotate(**columns).values_list(*columns).first()
-        return Reach.of(*(row or (None, None, None)))
+        return Reach.of(*(row or (None, None, None)), own=self.pk)
 
     @classmethod
     def to_come(cls) -> Agent:
@@ -193,6 +193,8 @@ class Agent(AbstractBaseUser, PermissionsMixin):
             self.roles.all().delete()
             self.territorial_roles.all().delete()
             self.tokens.all().delete()
+            self.keys.all().delete()
+            self.grants.all().delete()
             agent_left.send(sender=type(self), agent=self)
 
     @property

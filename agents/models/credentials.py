@@ -27,7 +27,9 @@ class Refused(StrEnum):
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    DEACTIVATED = "deactivated"
     AGENT_DISABLED = "agent_disabled"
+    ACCOUNT_DISABLED = "account_disabled"
 
 
 class Overtaken(Exception):
@@ -51,7 +53,7 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
         for row in _credential_statement.run(client=client):
             token = ClientToken.from_db("default", _TOKEN, row[: len(_TOKEN)])
             token.agent = Agent.from_db("default", _AGENT, row[len(_TOKEN) : -3])
-            token.agent.reach = Reach.of(*row[-3:])
+            token.agent.reach = Reach.of(*row[-3:], own=token.agent_id)
             return token
         return None
 

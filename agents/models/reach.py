@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from django.db.models import Aggregate, Case, JSONField, OuterRef, Subquery, When
@@ -16,10 +16,11 @@ from .roles import AccessLevel, AgentRole, AgentTerritorialRole
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Identifiers of organisations and services.
+    """Identifiers of organisations, services and agents.
 
     `organisations`: where the agent has any role; `administered`: where admin; `basic`: where basic; `whole`: those
-    whose every agent is visible to them; `named`: those that they may name in a filter; `services`: their own.
+    whose every agent is visible to them; `named`: those that they may name in a filter; `services`: their own; `own`:
+    the agent themselves, or nobody for a caller who is no person.
     """
 
     organisations: Sequence[int]
@@ -28,6 +29,7 @@ class Reach:
     whole: Sequence[int]
     named: Sequence[int]
     services: Sequence[int]
+    own: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -35,6 +37,7 @@ class Reach:
         roles: Sequence[tuple[int, str]] | None,
         services: Sequence[tuple[int, bool]] | None,
         territorial: Sequence[int] | None,
+        own: int | None = None,
     ) -> Reach:
         """From the roles (organisation, access level), the services (id, is it a secretariat), and the organisations of
         the territories administered; None stands for none.
@@ -49,7 +52,16 @@ class Reach:
             whole=[*(organisations if secretariat else administered), *(territorial or ())],
             named=[*organisations, *(territorial or ())],
             services=[service for service, _is_secretariat in services or ()],
+            own=[own] if own else [],
         )
+
+    def within(self, organisations: Container[int]) -> Reach:
+        """What is left of it in `organisations`: as if there were no role elsewhere."""
+        kept = {
+            name: [pk for pk in getattr(self, name) if pk in organisations]
+            for name in ("organisations", "administered", "basic", "whole", "named")
+        }
+        return replace(self, **kept)
 
     def opens_the_same(self, other: Reach) -> bool:
         """Whether `other` opens what this one does; the database gives each in any order."""

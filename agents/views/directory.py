@@ -13,12 +13,14 @@ from rdv.api.views import ResourceViewSet
 
 
 class Agents(ResourceViewSet):
+    resource = "agents"
     model = Agent
     representation = AGENT
     filters = AgentFilters
 
 
 class Organisations(ResourceViewSet):
+    resource = "organisations"
     model = Organisation
     representation = ORGANISATION
     serializer_class = OrganisationSerializer
@@ -35,5 +37,6 @@ class Organisations(ResourceViewSet):
 
 
 class Services(ResourceViewSet):
+    resource = "services"
     model = Service
     representation = SERVICE

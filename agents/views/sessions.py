@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from contextlib import suppress
 from typing import Any
 
@@ -21,11 +20,10 @@ from rest_framework.response import Response
 
 from agents.authentication import TripleCredential
 from agents.emails import normalise_email
-from agents.models import Agent, ClientToken, Overtaken, Refused, end_tokens
-from agents.serializers import account, render_agent, render_organisation, render_service
+from agents.models import AccessKey, Agent, ApiAccount, ClientToken, Overtaken, Refused, end_tokens
+from agents.serializers import account, describe, render_agent, render_organisation, render_service
 from rdv.api.client import address_of
-from rdv.api.errors import Busy, MethodNotAllowed, Refusal, TooManyRequests, Unauthenticated
-from rdv.api.times import wire_datetime
+from rdv.api.errors import Busy, MethodNotAllowed, Refusal, SwitchedOff, TooManyRequests, Unauthenticated
 from rdv.api.views import WireView
 
 from .base import AuthView
@@ -35,6 +33,13 @@ MAX_EMAIL = 254
 TRIES = 3  # of a sign-in whose agent's password changes between its check and the token
 
 
+def refuse_passwords() -> None:
+    """Raises SwitchedOff where nobody signs in with a password (row T16)."""
+    if not settings.RDV_PASSWORD_SIGN_IN:
+        sentence = _("La connexion par mot de passe est désactivée sur ce serveur.")
+        raise SwitchedOff("password_sign_in_disabled", sentence)
+
+
 class SignIn(AuthView):
     """`POST auth/sign_in`: `email` and `password` against a fresh triple."""
 
@@ -42,6 +47,7 @@ class SignIn(AuthView):
     permission_classes = (AllowAny,)
 
     def post(self, request: Request) -> Response:
+        refuse_passwords()
         for _try in range(TRIES):
             with suppress(Overtaken):  # judged anew, by what is true now
                 return self._sign_in(request)
@@ -94,8 +100,14 @@ class SignIn(AuthView):
         return agent if isinstance(agent, Agent) else None
 
 
+def _is_true(value: object) -> bool:
+    return str(value).lower() in ("true", "1")
+
+
 class SignOut(AuthView):
-    """`DELETE auth/sign_out`: this client's token dies; with `everywhere=true`, every token of the agent."""
+    """`DELETE auth/sign_out`: this client's token dies; with `everywhere=true`, every token of the agent; with
+    `keys=true`, every key too.
+    """
 
     refusal = (404, gettext_lazy("L'utilisateur est inconnu ou n'est pas connecté."))
 
@@ -107,8 +119,10 @@ class SignOut(AuthView):
             Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk").first()
             if not ClientToken.objects.filter(pk=own.pk).revoke():
                 raise Unauthenticated(Refused.REVOKED)
-            if str(self.params.get("everywhere")).lower() in ("true", "1"):
+            if _is_true(self.params.get("everywhere")):
                 ClientToken.objects.filter(agent=agent).revoke()
+            if _is_true(self.params.get("keys")):
+                AccessKey.objects.filter(agent=agent).revoke()
             end_tokens(agent.pk)
         return Response({"success": True})
 
@@ -123,13 +137,20 @@ class ValidateToken(AuthView):
 
 
 class Me(WireView):
-    """`GET me`: the caller, their roles, services and territories, and the credential they came with."""
+    """`GET me`: the caller, their roles, services and territories, and the credential they came with.
+
+    Through a key that is for some organisations, the roles that count there.
+    """
 
     def get(self, request: Request) -> Response:
-        agent = request.user
-        identity = render_agent(
-            agent.pk, agent.email, agent.first_name, agent.inclusion_connect_open_id_sub, agent.last_name
-        )
+        caller = request.user
+        if isinstance(caller, ApiAccount):
+            identity: dict[str, Any] = {"id": caller.pk, "name": caller.name}
+        else:
+            identity = render_agent(
+                caller.pk, caller.email, caller.first_name, caller.inclusion_connect_open_id_sub, caller.last_name
+            )
+        roles = caller.roles.filter(organisation__among=caller.reach.organisations).select_related("organisation")
         identity["roles"] = [
             {
                 "access_level": role.access_level,
@@ -141,15 +162,17 @@ class Me(WireView):
                     role.organisation.verticale,
                 ),
             }
-            for role in agent.roles.select_related("organisation").order_by("organisation_id")
+            for role in roles.order_by("organisation_id")
         ]
         identity["services"] = [
             render_service(*row)
-            for row in agent.services.order_by("pk").values_list("id", "name", "secretariat", "short_name")
+            for row in caller.services.order_by("pk").values_list("id", "name", "secretariat", "short_name")
         ]
-        identity["territories"] = list(agent.territories.order_by("pk").values("id", "departement_number", "name"))
-        credential = {
-            name: wire_datetime(value) if isinstance(value, datetime.datetime) else value
-            for name, value in request.auth.describe().items()
-        }
-        return Response({"agent": identity, "credential": credential})
+        kind = "api_account"
+        if isinstance(caller, Agent):
+            kind = "agent"
+            territories = caller.territories.order_by("pk")
+            if request.auth.bound_to is not None:
+                territories = territories.filter(organisations__among=request.auth.bound_to).distinct()
+            identity["territories"] = list(territories.values("id", "departement_number", "name"))
+        return Response({kind: identity, "credential": describe(request.auth)})

@@ -97,10 +97,20 @@ class MalformedRequest(WireError):
         return self._sentence or _("La requête est mal formée.")
 
 
+class ConflictingCredentials(MalformedRequest):
+    """400: two credentials that are not the same. Which of them counts must not be a matter of chance."""
+
+    code = "conflicting_credentials"
+
+    def sentence(self) -> str:
+        return _("La requête porte deux identités différentes. N'en envoyez qu'une.")
+
+
 class Unauthenticated(WireError):
     """401 on a resource. The body never says why; `WWW-Authenticate` does, in the form of RFC 6750 section 3.
 
-    `reason`: None when no credential was sent, else `expired`, `revoked`, `agent_disabled` or `unknown`.
+    `reason`: None when no credential was sent, else `expired`, `revoked`, `deactivated`, `agent_disabled`,
+    `account_disabled` or `unknown`.
     """
 
     status_code = status.HTTP_401_UNAUTHORIZED
@@ -134,6 +144,27 @@ class Forbidden(WireError):
 
     def body(self) -> dict[str, Any]:
         return {"errors": [{"base": self.code}], "error_messages": [self.sentence()]}
+
+
+class InsufficientScope(Forbidden):
+    """403: the caller may, their key may not (RFC 6750 3.1)."""
+
+    code = "insufficient_scope"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope", realm="rdv"'
+
+    def sentence(self) -> str:
+        return _("La clé utilisée ne donne pas le droit d'effectuer cette action.")
+
+
+class SwitchedOff(Forbidden):
+    """403: whoever runs this server has switched it off. `code` and `sentence` say what."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class UnknownRoute(WireError):

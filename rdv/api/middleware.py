@@ -15,12 +15,13 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from rdv import VERSION
 
 from .conditional import conditional
-from .errors import Busy, DatabaseUnavailable, as_wire_error, plain
+from .errors import Busy, DatabaseUnavailable, SwitchedOff, as_wire_error, plain
 
 # Contract 1.2, as recorded in the first public description of the API.
 FIXED_HEADERS = {
@@ -75,6 +76,18 @@ class LanguageMiddleware(LocaleMiddleware):
         patch_vary_headers(response, ("Accept-Language",))
         response.headers.setdefault("Content-Language", translation.get_language())
         return response
+
+
+class SwitchMiddleware:
+    """The API, switched off by whoever runs the server (row T16); `/api/` itself, which says what it is, answers."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.RDV_API or not request.path.startswith(API) or request.path == API:
+            return self.get_response(request)
+        return plain(SwitchedOff("api_disabled", _("L'API est désactivée sur ce serveur.")))
 
 
 @lru_cache(maxsize=1024)

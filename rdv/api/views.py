@@ -18,7 +18,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from .errors import FORBIDDEN, Busy, Forbidden, MethodNotAllowed, NotFound, TooManyRequests, Unauthenticated, WireError
+from .errors import (
+    FORBIDDEN,
+    Busy,
+    Forbidden,
+    InsufficientScope,
+    MethodNotAllowed,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+    WireError,
+)
 from .filters import asks_for_less, filtered
 from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
@@ -39,6 +49,8 @@ class WireView(APIView):
 
     # Read after authentication: nobody unknown makes us parse.
     params: Parameters
+    # What the scope of a key calls it; None: for every key.
+    resource: ClassVar[str | None] = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks, whether they may, how often; then what they ask: a malformed request goes no further.
@@ -51,6 +63,8 @@ class WireView(APIView):
                 self.perform_authentication(request)
             return
         super().initial(request, *args, **kwargs)
+        if self.resource and request.auth and not request.auth.permits(request.method, self.resource):
+            raise InsufficientScope
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
 
     @cached_property

@@ -872,3 +872,11 @@ def test_no_page_offers_a_choice_of_every_agent_or_organisation(browser: Client,
         shown += browser.get(reverse(f"admin:{name}_add")).content
     shown += browser.get(reverse("admin:absences_absence_changelist")).content
     assert "canari" not in shown.decode().lower()
+
+
+@pytest.mark.parametrize("key", ["9" * 5000, "1-2", "x", "-1", "٣" * 30])
+def test_what_can_be_no_rows_key_is_no_row(browser: Client, key: str) -> None:
+    assert browser.post(f"/admin/agents/agent/{key}/change/", {"first_name": "X"}, follow=True).status_code == 200
+    chosen = {"action": "revoke_tokens", "_selected_action": key}
+    answer = browser.post(reverse("admin:agents_agent_changelist"), chosen, follow=True)
+    assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
