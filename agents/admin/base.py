@@ -207,7 +207,7 @@ class HouseAdmin(_Named, admin.ModelAdmin):
             with suppress(ValidationError, ValueError):
                 found = self.model._base_manager.filter(**{column: self.opts.get_field(column).to_python(object_id)})
                 found.select_for_update(no_key=True).values_list("pk").first()
-        return super().get_object(request, object_id, from_field)
+        return super().get_object(request, object_id, from_field or None)  # Django fails on an empty one
 
     def choices(self) -> models.QuerySet[Any]:
         """The rows that others may be linked to."""

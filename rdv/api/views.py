@@ -63,7 +63,8 @@ class WireView(APIView):
                 self.perform_authentication(request)
             return
         super().initial(request, *args, **kwargs)
-        if self.resource and request.auth and not request.auth.permits(request.method, self.resource):
+        credential = cast("Any", request.auth)
+        if self.resource and credential and not credential.permits(request.method, self.resource):
             raise InsufficientScope
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
 

@@ -880,3 +880,9 @@ def test_what_can_be_no_rows_key_is_no_row(browser: Client, key: str) -> None:
     chosen = {"action": "revoke_tokens", "_selected_action": key}
     answer = browser.post(reverse("admin:agents_agent_changelist"), chosen, follow=True)
     assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
+
+
+def test_an_empty_name_of_a_key_is_no_name(browser: Client, cast: SimpleNamespace) -> None:
+    sent = form_of(cast.bruno, cast.bruno.roles.get(), first_name="Bruna", _to_field="")
+    assert browser.post(page(cast.bruno), sent).status_code == 302
+    assert Agent.objects.get(pk=cast.bruno.pk).first_name == "Bruna"
