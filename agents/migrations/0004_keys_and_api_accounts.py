@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
                 ('read_only', models.BooleanField(default=False, verbose_name='lecture seule')),
                 ('resources', models.JSONField(blank=True, null=True, verbose_name='ressources')),
-                ('scope_organisations', models.JSONField(blank=True, null=True, verbose_name='organisations')),
+                ('organisations', models.JSONField(blank=True, null=True, verbose_name='organisations')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='créée le')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expire le')),
                 ('last_used_at', models.DateTimeField(editable=False, null=True, verbose_name='utilisée le')),
