@@ -435,6 +435,9 @@ LOGGING = {
         "django_guid": {"level": "ERROR"},
         # Strangers call by any name; each is refused, none is news.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # Nor is an address of the pages with a filter or a key that they do not have.
+        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
+        "django.security.DisallowedModelAdminToField": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
     },
 }

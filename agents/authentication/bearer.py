@@ -14,7 +14,7 @@ from rdv.api.errors import CHALLENGE, Forbidden, Unauthenticated
 from rdv.api.parsers import leading_integer
 
 from . import carriers, jwt
-from .credential import Credential
+from .credential import Credential, plausible
 from .triple import TripleCredential, find_token
 
 # The agent for whom an API account acts: an identifier, or an email.
@@ -116,10 +116,11 @@ def _granted(key: AccessKey, name: str) -> Agent:
     for somebody who did not allow it; Unauthenticated for somebody who may not come in themselves.
     """
     who = {"agent": leading_integer(name)} if name.isdecimal() else {"agent__email": name}
-    grant = Grant.objects.filter(account=key.account_id, **who).select_related("agent").first()
-    if grant is None or "\x00" in name:
+    grants = Grant.objects.filter(account=key.account_id, **who).select_related("agent")
+    grant = grants.first() if plausible(name) else None
+    if grant is None:
         raise NotGranted
-    if not grant.agent.usable:
+    if not grant.agent.may_come_in:
         raise Unauthenticated(Refused.AGENT_DISABLED)
     return grant.agent
 

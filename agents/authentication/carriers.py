@@ -31,7 +31,7 @@ def presented_bearer(request: Request | HttpRequest) -> str | None:
     found = {one for one in _sent(request) if _is_known(one)}
     triple = presented_triple(request)
     if triple is not None:
-        found = {one for one in found if tuple(_parts(_triple_in(one))) != triple}
+        found = {one for one in found if triple_of(one) != triple}
         if found and triple[2]:
             raise ConflictingCredentials
     if len(found) > 1:

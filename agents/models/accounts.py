@@ -50,7 +50,7 @@ class ApiAccount(models.Model):
         return self.name
 
     @property
-    def usable(self) -> bool:
+    def may_come_in(self) -> bool:
         """Whether a key of this account may be accepted at all."""
         return self.is_active
 

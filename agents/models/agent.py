@@ -176,6 +176,13 @@ class Agent(AbstractBaseUser, PermissionsMixin):
         """Whether a credential of this agent may be accepted at all."""
         return self.is_active and self.deleted_at is None
 
+    @property
+    def may_come_in(self) -> bool:
+        """Whether a key of theirs lets them in, or an account that acts for them: not without an email, as they could
+        not sign in either (contract 2.9).
+        """
+        return self.usable and bool(self.email)
+
     def get_session_auth_hash(self) -> str:
         """Another while the agent is not usable: their sessions end at the next request."""
         return super().get_session_auth_hash() if self.usable else ""

@@ -205,7 +205,7 @@ class AccessKey(models.Model):
         """Why this key lets nobody in; None when it does."""
         if self.state != KeyState.ACTIVE:
             return Refused(self.state.value)
-        return None if self.owner.usable else self.owner_disabled
+        return None if self.owner.may_come_in else self.owner_disabled
 
     def refusal_meanwhile(self) -> Refused | None:
         """Why a request for which this key was good may not go on; time alone does not stop it."""
@@ -213,7 +213,7 @@ class AccessKey(models.Model):
             return Refused.REVOKED
         if self.deactivated_at is not None:
             return Refused.DEACTIVATED
-        return None if self.owner.usable else self.owner_disabled
+        return None if self.owner.may_come_in else self.owner_disabled
 
     @property
     def owner_disabled(self) -> Refused:
