@@ -21,7 +21,8 @@ _BEFORE = datetime.datetime.fromisoformat("2026-11-16T09:00Z")
 @dataclass(frozen=True, eq=False)
 class Person:
     """An agent. `roles`: organisation → access level; `territories`: where they are territorial admin; `mail`: whether
-    they have an email; `staff`: whether they administer the server, which opens nothing by API.
+    they have an email; `staff`: whether they administer the server, which opens nothing by API. `bound`: the
+    organisations of the key that they come with, when it is for some only.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Person:
     deleted: bool = False
     mail: bool = True
     staff: bool = False
+    bound: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,16 +96,21 @@ def sec(world: World, a: Person) -> bool:
     return bool(a.services & world.secretariats)
 
 
+def within(a: Person, organisations: set[str]) -> set[str]:
+    """What is left of them with the key that `a` came with: elsewhere it is as if `a` had no role."""
+    return organisations if a.bound is None else organisations & a.bound
+
+
 def sees(world: World, a: Person, b: Person) -> bool:
     """Visible agents: any role in an organisation of ADM, of ORGT, or of ORG if SEC; plus any role in an organisation
     of BAS and at least one service shared with `a`. Self is no special case; the deleted are seen by nobody.
     """
     if b.deleted:
         return False
-    open_to_a = adm(a) | orgt(world, a) | (org(a) if sec(world, a) else set())
+    open_to_a = within(a, adm(a) | orgt(world, a) | (org(a) if sec(world, a) else set()))
     if open_to_a & org(b):
         return True
-    return bool(bas(a) & org(b)) and bool(a.services & b.services)
+    return bool(within(a, bas(a)) & org(b)) and bool(a.services & b.services)
 
 
 def visible_agents(world: World, a: Person) -> set[str]:
@@ -117,23 +124,23 @@ def visible_absences(world: World, a: Person) -> set[str]:
 
 
 def visible_organisations(a: Person) -> set[str]:
-    return org(a)
+    return within(a, org(a))
 
 
 def changeable_organisations(a: Person) -> set[str]:
-    return adm(a)
+    return within(a, adm(a))
 
 
 def visible_services(world: World, a: Person) -> set[str]:
     """One's own where one is basic somewhere, and those at work in every organisation wholly open to one."""
-    open_to_a = adm(a) | orgt(world, a) | (org(a) if sec(world, a) else set())
+    open_to_a = within(a, adm(a) | orgt(world, a) | (org(a) if sec(world, a) else set()))
     at_work = {service for b in world.people if not b.deleted and open_to_a & org(b) for service in b.services}
-    return at_work | (set(a.services) if bas(a) else set())
+    return at_work | (set(a.services) if within(a, bas(a)) else set())
 
 
 def nameable_organisations(world: World, a: Person) -> set[str]:
     """Those that a filter may name: ORG and ORGT. Any other empties the list (design decision 1)."""
-    return org(a) | orgt(world, a)
+    return within(a, org(a) | orgt(world, a))
 
 
 def absences_of_organisation(world: World, a: Person, organisation: str) -> set[str]:

@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from absences.models import Absence
 from agents.authentication import TripleCredential, signature
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation
+from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation
+from agents.models.keys import end_of
 from rdv.api.statements import Statement
 
 from . import oracle
@@ -40,7 +41,7 @@ FORM = "application/x-www-form-urlencoded"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 # Every way to say who one is, for an agent who may come in.
-KINDS = ("triple", "bearer", "signature")
+KINDS = ("triple", "bearer", "signature", "key")
 
 
 def mark(kind: str, name: str) -> str:
@@ -100,6 +101,7 @@ _WRITTEN = {
     "organisation": (Organisation, ("pk", "territory_id", "name", "email", "phone_number", "verticale")),
     "password": (Agent, ("pk", "password")),
     "token": (ClientToken, ("pk", "agent_id", "digest", "revoked_at")),
+    "key": (AccessKey, ("pk", "agent_id", "name", "note", "digest", "deactivated_at", "revoked_at")),
 }
 COLUMNS = {kind: columns[1:] for kind, (_model, columns) in _WRITTEN.items()}
 
@@ -133,7 +135,7 @@ class Settled:
 
     def __init__(self, world: World, kinds: tuple[str, ...] = ("triple", "signature")) -> None:
         self.world = world
-        self.kinds = kinds
+        self.kinds, self.all_kinds = kinds, KINDS
         self.asked: set[tuple[str, str]] = set()
         self.answers = 0
         self.territories = {
@@ -267,6 +269,10 @@ class Settled:
         """All that the API may write: absences, organisations, passwords and tokens, as they are."""
         return {(kind, row[0]): tuple(row[1:]) for kind, rows in _STATEMENTS.items() for row in rows.run()}
 
+    def keys(self, name: str) -> list[int]:
+        """The keys of this person, the newest first."""
+        return list(AccessKey.objects.filter(agent=self.agents[name]).order_by("-pk").values_list("pk", flat=True))
+
     def id(self, kind: str, name: str | None) -> int:
         """The id of what is so named; an id of nothing for a name that is none."""
         row = self.rows[kind].get(name or "")
@@ -284,7 +290,13 @@ def credentials(agent: Agent) -> dict[str, WireClient]:
         "signature": bearing(
             {"X-Agent-Auth-Signature": signature(agent, settings.RDV_SHARED_SECRET), "uid": agent.uid}
         ),
+        "key": bearing({"Authorization": f"Bearer {key_of(agent)}"}),
     }
+
+
+def key_of(agent: Agent, **fields: Any) -> str:
+    """A key of `agent`, for 30 days."""
+    return AccessKey.make(agent, **{"name": "Tâche de nuit", "expires_at": end_of(30)} | fields)[1]
 
 
 def bearing(headers: dict[str, str]) -> WireClient:

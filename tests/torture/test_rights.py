@@ -15,6 +15,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
@@ -47,6 +48,7 @@ from tests.worlds import (
     credentials,
     email,
     generated,
+    key_of,
     mark,
     undone,
 )
@@ -57,6 +59,7 @@ SECRET = "cle-de-test"
 HEADERS_OF_A_ROW = ("ETag", "Last-Modified", "Location")
 GOOD = {"title": "x", "first_day": "2026-12-01", "start_time": "9:00", "end_time": "10:00"}
 DAY = datetime.timedelta(days=1)
+NO_TRIPLE = ("signature", "key")
 
 # (verb, route) → what holds the server to the oracle there, for one caller of a world.
 Check = Callable[[Settled, Person, random.Random], None]
@@ -119,7 +122,7 @@ def _absences_listed(settled: Settled, caller: Person, dice: random.Random) -> N
     world, who = settled.world, caller.name
     visible = oracle.in_order(world, oracle.visible_absences(world, caller))
     ids = [settled.absences[name].pk for name in visible]
-    assert settled.listed(who, "absences", kinds=KINDS) == ids
+    assert settled.listed(who, "absences", kinds=settled.all_kinds) == ids
     assert int(settled.ask(who, "HEAD", "absences")["X-Total-Count"]) == len(ids)
     for asked in _questions(settled, dice):
         query = {filter: sent for filter, (sent, _meant) in asked.items()}
@@ -144,7 +147,7 @@ def _absences_shown(settled: Settled, caller: Person, dice: random.Random) -> No
     visible = oracle.visible_absences(settled.world, caller)
     for name, row in settled.absences.items():
         allowed = 200 if name in visible else 403
-        shown = settled.ask(caller.name, "GET", "absences/<pk>", row.pk, kinds=KINDS)
+        shown = settled.ask(caller.name, "GET", "absences/<pk>", row.pk, kinds=settled.all_kinds)
         assert shown.status_code == allowed, (caller.name, name)
         if allowed == 200:
             assert shown.json()["absence"]["id"] == row.pk
@@ -310,7 +313,10 @@ def _services_listed(settled: Settled, caller: Person, dice: random.Random) -> N
 
 
 def _lists(settled: Settled, caller: Person, plural: str, expected: list[int]) -> None:
-    assert sorted(settled.listed(caller.name, plural, kinds=KINDS)) == sorted(expected), (caller.name, plural)
+    assert sorted(settled.listed(caller.name, plural, kinds=settled.all_kinds)) == sorted(expected), (
+        caller.name,
+        plural,
+    )
     assert int(settled.ask(caller.name, "HEAD", plural)["X-Total-Count"]) == len(expected)
     # What is no filter of this list narrows nothing, and widens nothing.
     beside = {"id": NOBODY, "pk": NOBODY, "agent_id": NOBODY, "territory_id": 1, "title": "x", "from": "2026-01-01"}
@@ -358,7 +364,7 @@ def _organisations_changed(settled: Settled, caller: Person, dice: random.Random
 
 @covers("GET", "HEAD", at="me")
 def _me(settled: Settled, caller: Person, dice: random.Random) -> None:
-    shown = settled.ask(caller.name, "GET", "me", kinds=KINDS).json()["agent"]
+    shown = settled.ask(caller.name, "GET", "me", kinds=settled.all_kinds).json()["agent"]
     assert shown["id"] == settled.agents[caller.name].pk
     assert {role["organisation"]["id"]: role["access_level"] for role in shown["roles"]} == {
         settled.organisations[name].pk: level for name, level in caller.roles.items()
@@ -368,10 +374,73 @@ def _me(settled: Settled, caller: Person, dice: random.Random) -> None:
     assert settled.ask(caller.name, "HEAD", "me", kinds=("triple",)).status_code == 200
 
 
+@covers("GET", "HEAD", at="token")
+def _credential_told(settled: Settled, caller: Person, dice: random.Random) -> None:
+    names = {"triple": "token", "bearer": "token", "signature": "shared_secret", "key": "personal_token"}
+    for kind in KINDS:
+        told = settled.ask(caller.name, "GET", "token", kinds=(kind,)).json()["token"]
+        assert (told["kind"], told["owner"]["id"]) == (names[kind], settled.agents[caller.name].pk)
+        assert settled.ask(caller.name, "HEAD", "token", kinds=(kind,)).status_code == 200
+
+
+@covers("DELETE", at="token")
+def _key_given_up(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for kind in KINDS:
+        answer = settled.ask(caller.name, "DELETE", "token", kinds=(kind,))
+        own = {("key", settled.keys(caller.name)[0])}
+        assert (answer.status_code, set(answer.changed)) == ((204, own) if kind == "key" else (404, set()))
+
+
+@covers("GET", "HEAD", at="tokens")
+def _keys_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    assert settled.listed(caller.name, "tokens", kinds=settled.all_kinds) == settled.keys(caller.name)
+    assert settled.ask(caller.name, "HEAD", "tokens").status_code == 200
+
+
+@covers("POST", at="tokens")
+def _keys_made(settled: Settled, caller: Person, dice: random.Random) -> None:
+    other = dice.choice(settled.world.people)
+    reach = oracle.nameable_organisations(settled.world, caller)
+    for name in settled.world.organisations:
+        body = {"name": "x", "organisations": [settled.organisations[name].pk]}
+        another = {"agent_id": settled.agents[other.name].pk, "agent": settled.agents[other.name].pk}
+        for kind in KINDS:
+            answer = settled.ask(caller.name, "POST", "tokens", query=another, body=body, kinds=(kind,))
+            expected = (200 if name in reach else 422) if kind not in NO_TRIPLE else 403
+            assert answer.status_code == expected, (kind, name)
+            owners = {after[0] for _before, after in answer.changed.values()}
+            assert owners == ({settled.agents[caller.name].pk} if expected == 200 else set())
+
+
+@covers("GET", "HEAD", at="tokens/<pk>")
+def _keys_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for pk, status in _keys(settled, caller):
+        assert settled.ask(caller.name, "GET", "tokens/<pk>", pk, kinds=settled.all_kinds).status_code == status
+        assert settled.ask(caller.name, "HEAD", "tokens/<pk>", pk).status_code == status
+
+
+@covers("PUT", "PATCH", "DELETE", at="tokens/<pk>")
+def _keys_changed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for verb, (pk, status) in itertools.product(("PUT", "PATCH", "DELETE"), _keys(settled, caller)):
+        for kind in KINDS:
+            answer = settled.ask(caller.name, verb, "tokens/<pk>", pk, body={"active": False}, kinds=(kind,))
+            done = 204 if verb == "DELETE" and status == 200 else status
+            assert answer.status_code == (403 if kind in NO_TRIPLE else done), (verb, kind)
+            assert set(answer.changed) == ({("key", pk)} if answer.status_code < 300 else set())
+
+
+def _keys(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
+    """Keys, each with what a look at it answers: one's own, others', none."""
+    for person in settled.world.people:
+        for pk in settled.keys(person.name):
+            yield pk, 200 if person is caller else 403
+    yield NOBODY, 404
+
+
 @covers("GET", "HEAD", at="auth/validate_token")
 def _token_validated(settled: Settled, caller: Person, dice: random.Random) -> None:
     for kind in KINDS:
-        allowed = 401 if kind == "signature" else 200  # `auth/*` ignores the shared secret (contract 2.1)
+        allowed = 401 if kind in NO_TRIPLE else 200  # `auth/*` knows the triple only (contract 2.1)
         answer = settled.ask(caller.name, "GET", "auth/validate_token", kinds=(kind,))
         assert answer.status_code == allowed
         assert settled.ask(caller.name, "HEAD", "auth/validate_token", kinds=(kind,)).status_code == allowed
@@ -416,7 +485,7 @@ def _signed_out(settled: Settled, caller: Person, dice: random.Random) -> None:
     for kind, everywhere in itertools.product(KINDS, ("", "true")):
         query = {"everywhere": everywhere, "agent_id": settled.agents[other.name].pk, "uid": email(other.name)}
         answer = settled.ask(caller.name, "DELETE", "auth/sign_out", query=query, kinds=(kind,))
-        expected = (404, set()) if kind == "signature" else (200, {("token", own)})
+        expected = (404, set()) if kind in NO_TRIPLE else (200, {("token", own)})
         assert (answer.status_code, set(answer.changed)) == expected
 
 
@@ -430,7 +499,7 @@ def _password_changed(settled: Settled, caller: Person, dice: random.Random) -> 
         body = another | {"password": fresh, "password_confirmation": fresh}
         answer = settled.ask(caller.name, verb, "auth/password", query=another, body=body, kinds=(kind,))
         own = {("password", settled.agents[caller.name].pk)}
-        assert (answer.status_code, set(answer.changed)) == ((401, set()) if kind == "signature" else (200, own))
+        assert (answer.status_code, set(answer.changed)) == ((401, set()) if kind in NO_TRIPLE else (200, own))
 
 
 @covers("POST", at="auth/password", turned_away=None)
@@ -500,8 +569,38 @@ def _is_turned_away(settled: Settled, who: str) -> None:
     """Each credential of an agent who may not come in gets the same as none."""
     for (verb, route), status in TURNED_AWAY.items():
         pk = next(iter(settled.absences.values())).pk if route.startswith("absences") else NOBODY
-        answer = settled.ask(who, verb, route, pk, kinds=KINDS)
+        answer = settled.ask(who, verb, route, pk, kinds=settled.all_kinds)
         assert answer.status_code == status, (who, verb, route)
+
+
+@pytest.mark.django_db
+def test_a_key_for_some_organisations_opens_nothing_elsewhere(now: Any, at_length: Any, figure: Any) -> None:
+    answers = keys = 0
+    for number in range(3000, 3000 + at_length(2, 200)):
+        with _settled(number) as (settled, dice):
+            world = settled.world
+            for caller in filter(oracle.may_sign_in, world.people):
+                reach = sorted(oracle.nameable_organisations(world, caller))
+                bound = frozenset(dice.sample(reach, dice.randint(1, len(reach)))) if reach else frozenset({"O0"})
+                chosen = [settled.organisations[name].pk for name in bound]
+                key = key_of(settled.agents[caller.name], organisations=chosen)
+                settled.clients[caller.name]["bound"] = bearing({"X-Api-Key": key})
+                settled.kinds = settled.all_kinds = ("bound",)
+                narrowed = replace(caller, bound=bound)
+                people = tuple(narrowed if one is caller else one for one in world.people)
+                settled.world = replace(world, people=people)
+                for (_verb, route), check in MATRIX.items():
+                    if route.split("/")[0] in ("absences", "agents", "organisations", "services"):
+                        check(settled, narrowed, dice)
+                shown = settled.ask(caller.name, "GET", "me").json()["agent"]
+                assert {role["organisation"]["id"] for role in shown["roles"]} == {
+                    settled.organisations[name].pk for name in bound & caller.roles.keys()
+                }
+                settled.world = world
+                keys += 1
+            answers += settled.answers
+    figure("keys for some organisations", keys)
+    figure("answers compared", answers)
 
 
 def _changes(settled: Settled, dice: random.Random) -> str | None:
@@ -509,11 +608,11 @@ def _changes(settled: Settled, dice: random.Random) -> str | None:
     what = dice.choice(CHANGES)(settled, dice, one)
     for caller in settled.world.people:
         if not oracle.may_sign_in(caller):
-            assert settled.ask(caller.name, "GET", "absences", kinds=KINDS).status_code == 401, what
+            assert settled.ask(caller.name, "GET", "absences", kinds=settled.all_kinds).status_code == 401, what
             continue
         world = settled.world
         visible = oracle.visible_absences(world, caller)
-        assert settled.listed(caller.name, "absences", kinds=KINDS) == [
+        assert settled.listed(caller.name, "absences", kinds=settled.all_kinds) == [
             settled.absences[name].pk for name in oracle.in_order(world, visible)
         ], (what, caller.name)
         assert {
@@ -1000,6 +1099,8 @@ RIGHTS_THAT_CHANGE: dict[str, tuple[str, str, int, int, Callable[[Any], object]]
 @pytest.mark.parametrize("what", RIGHTS_THAT_CHANGE)
 def test_a_right_that_changes_counts_at_the_next_request(what: str, kind: str, cast: Any) -> None:
     who, whose, before, after, change = RIGHTS_THAT_CHANGE[what]
+    if kind == "key" and what == "one's email changes":
+        after = 200  # it is theirs by whatever name
     client = credentials(getattr(cast, who))[kind]
     path = f"/api/v1/absences/{AbsenceFactory(agent=getattr(cast, whose)).pk}"
     assert client.get(path).status_code == client.patch(path, {"title": "Avant"}).status_code == before
@@ -1047,7 +1148,9 @@ def _by_command(martine: Agent, chief: Client) -> None:
 
 @pytest.mark.parametrize("change", [_by_api, _by_mail, _on_the_pages, _on_one_s_own_page, _by_command])
 def test_a_password_that_changes_counts_at_the_next_request(change: Callable[[Agent, Client], None], cast: Any) -> None:
-    """What was opened with the former password is closed. A partner application vouches without one (contract 2.7)."""
+    """What was opened with the former password is closed. A partner application vouches without one (contract 2.7), and
+    a key does not rest on it.
+    """
     martine = AgentFactory(email="chef@exemple.test", is_staff=True, admin_of=[cast.mds])
     chief, page = Client(), Client()
     chief.force_login(AgentFactory(is_staff=True, is_superuser=True))
@@ -1061,6 +1164,7 @@ def test_a_password_that_changes_counts_at_the_next_request(change: Callable[[Ag
         "triple": 401,
         "bearer": 401,
         "signature": 200,
+        "key": 200,
     }
     for password, status in ((PASSWORD, 401), (NEW_PASSWORD, 200)):
         sent = {"email": martine.email, "password": password}
