@@ -326,6 +326,20 @@ class DatabaseUnavailable(WireError):
         return _("La base de données ne répond pas. Merci de réessayer dans un instant.")
 
 
+class IdentityProviderUnavailable(WireError):
+    """503: the keys of the issuer of a token are not to be had. A try in `wait` seconds may succeed."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    code = "identity_provider_unavailable"
+
+    def __init__(self, wait: float) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = str(max(1, int(wait + 0.999)))
+
+    def sentence(self) -> str:
+        return _("Le fournisseur d'identité ne répond pas. Merci de réessayer dans un instant.")
+
+
 class Refusal(WireError):
     """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
 

@@ -3,6 +3,7 @@
 Python runs one thread at a time; several that want to only hinder each other. So a worker has many threads to wait in,
 and its requests take turns. Slow work that needs neither Python nor the database, a password's hash, is done *aside*:
 the request gives its turn back until it is done, in a thread of its own that yields the processor to everybody else.
+Who must wait for another server does so *without* the turn.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWaiting
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
@@ -29,6 +30,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 AWAY = 32  # for one that is served, so many are sent away: refusing must not become all that a worker does
+OUTSIDE = 32  # may wait for other servers at once: threads are for those who work, too
 NICE = 10  # of the thread that hashes: on a machine with work for all, some tenth of a core
 
 _here = threading.local()  # `.turns` while this thread has its turn: those that it is of
@@ -64,6 +66,7 @@ class Turns:
         self._idle: list[dict[str, BaseDatabaseWrapper]] = []  # connections, while nobody has them
         self._aside = ThreadPoolExecutor(1, "aside", _yield_the_processor)
         self._waiting_aside = 0
+        self._waiting_outside = 0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -90,6 +93,25 @@ class Turns:
         finally:
             self._take(returning=True)
             self._waiting_aside -= 1
+
+    @contextmanager
+    def without(self) -> Iterator[None]:
+        """While this thread waits for somebody else, others have their turn. Raises Busy when too many wait already.
+
+        Within a transaction it keeps its turn: others may wait for its locks.
+        """
+        if _in_transaction():
+            yield
+            return
+        if self._waiting_outside >= OUTSIDE:
+            raise Busy
+        self._waiting_outside += 1  # nobody else counts: this thread has its turn
+        self._give()
+        try:
+            yield
+        finally:
+            self._take(returning=True)
+            self._waiting_outside -= 1
 
     @staticmethod
     def _result(future: Future[Result]) -> Result:
@@ -156,6 +178,16 @@ def aside(work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Resul
     """What `work` returns, done while others have their turn; where nobody takes turns (a command), simply done."""
     turns: Turns | None = getattr(_here, "turns", None)
     return turns.aside(work, *args, **kwargs) if turns else work(*args, **kwargs)
+
+
+@contextmanager
+def without_turn() -> Iterator[None]:
+    """A wait for somebody else, such as another server, while others have their turn: nothing in it may ask the
+    database, nor last without an end. Where nobody takes turns, simply a wait.
+    """
+    turns: Turns | None = getattr(_here, "turns", None)
+    with turns.without() if turns else nullcontext():
+        yield
 
 
 def _in_transaction() -> bool:

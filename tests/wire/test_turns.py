@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rdv.api import turns as module
 from rdv.api.errors import Busy
 from rdv.api.line import ROOM
-from rdv.api.turns import Turns, aside
+from rdv.api.turns import Turns, aside, without_turn
 
 
 @pytest.fixture
@@ -111,3 +112,63 @@ def test_who_gets_no_turn_is_told(turns):
         finish.set()
     assert len(told) >= 5
     assert in_turn(turns, lambda: "next") == "next"
+
+
+def test_others_have_their_turn_while_one_waits_for_another_server(turns):
+    begun, finish = threading.Event(), threading.Event()
+
+    def ask():
+        with without_turn():
+            begun.set()
+            finish.wait(10)
+        return getattr(module._here, "turns", None)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(in_turn, turns, ask)
+        assert begun.wait(10)
+        assert in_turn(turns, lambda: "served") == "served"
+        finish.set()
+        assert asking.result(10) is turns  # it has its turn again
+
+
+def test_a_wait_that_fails_gives_the_turn_back(turns):
+    def ask():
+        with without_turn():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_turn(turns, ask)
+    assert in_turn(turns, lambda: "next") == "next"
+
+
+def test_only_so_many_wait_for_other_servers(turns, monkeypatch):
+    monkeypatch.setattr(module, "OUTSIDE", 1)
+    begun, finish = threading.Event(), threading.Event()
+
+    def ask():
+        with without_turn():
+            begun.set()
+            finish.wait(10)
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(in_turn, turns, ask)
+        assert begun.wait(10)
+        with pytest.raises(Busy):
+            in_turn(turns, ask)
+        finish.set()
+        asking.result(10)
+    in_turn(turns, ask)  # there is room again
+
+
+@pytest.mark.django_db
+def test_within_a_transaction_one_waits_with_the_turn(turns):
+    def ask():
+        with without_turn():
+            return turns._taken
+
+    assert in_turn(turns, ask) is True
+
+
+def test_without_turns_one_simply_waits():
+    with without_turn():
+        pass
