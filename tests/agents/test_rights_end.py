@@ -16,7 +16,7 @@ from django.utils import timezone
 from absences.models import Absence
 from agents import authentication
 from agents.models import Agent, AgentRole, ClientToken
-from agents.views import sessions
+from agents.views import sign_in as password_sign_in
 from rdv.api.views import ResourceViewSet
 from tests.conftest import WireClient
 from tests.factories import AbsenceFactory
@@ -128,7 +128,7 @@ def before_the_token(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
     """What is given happens once, when a password was found good and the token is not yet issued."""
 
     def happens(what: Callable[[], Any]) -> None:
-        authenticate, left = sessions.authenticate, [what]
+        authenticate, left = password_sign_in.authenticate, [what]
 
         def then(*args: Any, **kwargs: Any) -> Any:
             agent = authenticate(*args, **kwargs)
@@ -136,7 +136,7 @@ def before_the_token(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
                 left.pop()()
             return agent
 
-        monkeypatch.setattr(sessions, "authenticate", then)
+        monkeypatch.setattr(password_sign_in, "authenticate", then)
 
     return happens
 
