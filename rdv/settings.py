@@ -5,6 +5,7 @@ it; so do, in production, a missing secret key, an empty host list and a variabl
 """
 
 import datetime
+import json
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -32,6 +34,8 @@ env = environ.Env(
     RDV_TOKEN_MAX_CLIENTS=(int, 10),
     RDV_TOKEN_ROTATION=(str, "sign_in"),
     RDV_TOKEN_BATCH_WINDOW=(str, "5s"),
+    RDV_JWT_LIFETIME=(str, "1h"),
+    RDV_OIDC_ISSUERS=(str, "[]"),
     RDV_KEYS_WITHOUT_END=(str, "on"),
     RDV_KEY_IN_ADDRESS=(str, "off"),
     RDV_API=(str, "on"),
@@ -117,6 +121,65 @@ def origins(urls: list[str]) -> list[str]:
     return [url.lower() for url in urls]
 
 
+SIGNATURES = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+class OidcIssuer(NamedTuple):
+    """An identity provider whose tokens are accepted: when one of `audience` is theirs, `algorithms` may sign them, the
+    clocks differ by `leeway` seconds at most. `jwks_uri`: where its keys are, "" to ask its discovery document.
+    `match`: by what an agent is found, `sub` (their Inclusion Connect identifier) or `email` (a verified one).
+    """
+
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    leeway: int = 60
+    jwks_uri: str = ""
+    match: tuple[str, ...] = ("sub", "email")
+
+
+def oidc_issuers(text: str) -> tuple[OidcIssuer, ...]:
+    documents = json.loads(text)
+    if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
+        raise ValueError
+    issuers = tuple(map(_oidc_issuer, documents))
+    # What one calls a person, another may call somebody else.
+    by_sub = sum("sub" in issuer.match for issuer in issuers)
+    if by_sub > 1 or len({issuer.issuer for issuer in issuers}) < len(issuers):
+        raise ValueError
+    return issuers
+
+
+def _oidc_issuer(document: dict[str, Any]) -> OidcIssuer:
+    if not {"issuer", "audience"} <= document.keys() <= set(OidcIssuer._fields):
+        raise ValueError
+    lists = {name: _texts(document[name]) for name in ("audience", "algorithms", "match") if name in document}
+    issuer = OidcIssuer(**document | lists)
+    urls = (issuer.issuer, issuer.jwks_uri or issuer.issuer)
+    if not all(isinstance(url, str) and may_be_asked(url) for url in urls) or "?" in issuer.issuer:
+        raise ValueError
+    if not set(issuer.algorithms) <= set(SIGNATURES) or not set(issuer.match) <= {"sub", "email"}:
+        raise ValueError
+    if type(issuer.leeway) is not int or not 0 <= issuer.leeway <= 300:
+        raise ValueError
+    return issuer
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    given = [given] if isinstance(given, str) else given
+    if not isinstance(given, list) or not given or not all(isinstance(one, str) and one for one in given):
+        raise ValueError
+    return tuple(given)
+
+
+def may_be_asked(url: str) -> bool:
+    """Whether an identity provider may be there: over TLS, or on this machine."""
+    parts = urlsplit(url)
+    this_machine = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    secure = parts.scheme == "https" or (parts.scheme == "http" and this_machine)
+    return secure and bool(parts.hostname) and "@" not in parts.netloc and not parts.fragment and url.isprintable()
+
+
 def database(url: str) -> dict[str, Any]:
     if not re.match(r"(sqlite|postgres|postgresql)://", url):
         raise ValueError
@@ -164,6 +227,14 @@ RDV_TOKEN_MAX_CLIENTS = setting("RDV_TOKEN_MAX_CLIENTS", at_least(1), "1 or more
 RDV_TOKEN_ROTATION = setting("RDV_TOKEN_ROTATION", one_of("sign_in", "request"), "sign_in or request")
 RDV_TOKEN_BATCH_WINDOW = setting("RDV_TOKEN_BATCH_WINDOW", duration, A_DURATION)
 RDV_TOKEN_TOUCH_INTERVAL = datetime.timedelta(minutes=5)
+RDV_JWT_LIFETIME = setting("RDV_JWT_LIFETIME", duration, A_DURATION)
+RDV_OIDC_ISSUERS = setting(
+    "RDV_OIDC_ISSUERS",
+    oidc_issuers,
+    'a JSON list of {"issuer": "https://…", "audience": "…"}; docs/settings.md has what else it may say',
+)
+if RDV_PUBLIC_URL and any(issuer.issuer == RDV_PUBLIC_URL for issuer in RDV_OIDC_ISSUERS):
+    raise ImproperlyConfigured("RDV_OIDC_ISSUERS names RDV_PUBLIC_URL, which is this server.")
 RDV_KEYS_WITHOUT_END = setting("RDV_KEYS_WITHOUT_END", on_or_off, ON_OR_OFF)
 RDV_KEY_IN_ADDRESS = setting("RDV_KEY_IN_ADDRESS", on_or_off, ON_OR_OFF)
 RDV_API = setting("RDV_API", on_or_off, ON_OR_OFF)
@@ -286,7 +357,7 @@ REST_FRAMEWORK = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = RDV_MAX_BODY_BYTES
 
-CORS_URLS_REGEX = r"^/api/v1/"
+CORS_URLS_REGEX = r"^/api/(v1|auth)/"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "PUT"]
 CORS_EXPOSE_HEADERS = ["client", "uid", "access-token"]
