@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from csp.middleware import CSPMiddleware
@@ -10,8 +11,10 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from rdv.api.errors import MalformedRequest, plain
 from rdv.api.middleware import API
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ class StaticFiles(_PagesOnly, WhiteNoiseMiddleware):
 
 class ContentPolicy(_PagesOnly, CSPMiddleware):
     pass
+
+
+class Speakable:
+    """No NUL character in the address of a page: PostgreSQL fails on one, wherever it is looked for."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "%00" in request.META.get("QUERY_STRING", "") and not request.path.startswith(API):
+            return plain(MalformedRequest(_("Un paramètre contient un caractère nul.")))
+        return self.get_response(request)
 
 
 class Sessions(_PagesOnly, SessionMiddleware):

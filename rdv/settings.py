@@ -306,6 +306,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
     "rdv.api.middleware.SwitchMiddleware",
+    "rdv.pages.Speakable",
     "rdv.pages.StaticFiles",
     "rdv.pages.ContentPolicy",
     "rdv.pages.Sessions",

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -25,6 +26,7 @@ from .credentials import Refused
 from .reach import Reach, reach_columns
 from .rights import end_tokens
 
+NOTE = 2000  # characters
 READING = ("GET", "HEAD", "OPTIONS")
 # What a scope may name. `me` and `token` are for every key.
 RESOURCES = ("absences", "agents", "organisations", "services", "audit")
@@ -99,7 +101,7 @@ class AccessKey(models.Model):
         ApiAccount, on_delete=models.CASCADE, null=True, blank=True, related_name="keys", verbose_name=_("compte d'API")
     )
     name = models.CharField(_("nom"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
-    note = models.TextField(_("note"), max_length=2000, blank=True)
+    note = models.TextField(_("note"), blank=True, max_length=NOTE, validators=[MaxLengthValidator(NOTE)])
     prefix = models.CharField(_("début"), max_length=tokens.SHOWN, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     read_only = models.BooleanField(_("lecture seule"), default=False)

@@ -327,7 +327,8 @@ def test_a_choice_that_is_no_row_is_told_beside_its_field(browser: Client, cast:
         answer = browser.post(f"/admin/{page}/add/", {field: typed})
         assert answer.status_code == 200
         assert field in answer.context["adminform"].form.errors or field == "services"
-        assert browser.get(f"/admin/{page}/add/", {field: typed}).status_code == 200
+        opened = browser.get(f"/admin/{page}/add/", {field: typed})
+        assert opened.status_code == (400 if "\x00" in typed else 200)
     assert browser.get("/admin/absences/absence/", {"agent": typed}).status_code == 200
 
 
@@ -886,3 +887,10 @@ def test_an_empty_name_of_a_key_is_no_name(browser: Client, cast: SimpleNamespac
     sent = form_of(cast.bruno, cast.bruno.roles.get(), first_name="Bruna", _to_field="")
     assert browser.post(page(cast.bruno), sent).status_code == 302
     assert Agent.objects.get(pk=cast.bruno.pk).first_name == "Bruna"
+
+
+@pytest.mark.parametrize("query", ["email=%00", "q=a%00b", "%00=1"])
+def test_a_nul_character_in_an_address_is_refused(browser: Client, query: str) -> None:
+    answer = browser.get(f"{reverse('admin:agents_organisation_changelist')}?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error_messages"] == ["Un paramètre contient un caractère nul."]
