@@ -13,7 +13,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agents.models import Agent, AgentRole, Organisation
+from agents.models import Agent, AgentRole, Organisation, Recorded
+from agents.models.recorded import BOOKKEEPING
 from agents.signals import agent_left
 from rdv.api.folding import fold
 from rdv.api.messages import BLANK
@@ -85,10 +86,13 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         return self.annotate(**instants).order_by(*Absence.ORDER)
 
 
-class Absence(SavedAlike):
+class Absence(Recorded, SavedAlike):
     """A span of civil time, Europe/Paris, in which an agent is not to be had: from the first day at the start time to
     the end day at the end time. It blocks the agent in every organisation (contract 3.3), whatever `organisation` says.
     """
+
+    recorded_as = "absence"
+    not_recorded = BOOKKEEPING | {"folded_title", "version"}
 
     # The list of the wire: latest first.
     ORDER = ("-first_day", "-start_time", "-id")
@@ -134,6 +138,13 @@ class Absence(SavedAlike):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.agent})"
+
+    @property
+    def recorded_name(self) -> str:
+        return self.title
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.agent_id, None
 
     def save(self, **kwargs: Any) -> None:
         """Each change makes the version grow, and with it the calendar's SEQUENCE (design decision 1)."""

@@ -30,6 +30,7 @@ from agents.provision import (
 )
 from agents.provision.document import Shape, as_on_the_wire, items, quoted, text, text_or_nothing
 from agents.provision.section import batches, change, create, stored
+from agents.record import gathered
 from rdv.api.fields import DateField, TimeField
 from rdv.api.transactions import write
 
@@ -105,6 +106,7 @@ class Absences(Section[Absence]):
                 # Written since it was read: what the file does not say stays as it is now.
                 for column in self._not_given[absence.pk]:
                     setattr(absence, column, getattr(here, column))
+                absence.remember(here)
                 absence.version = here.version + 1
                 absence.updated_at = now
             change(Absence, batch, ("end_day", "end_time", "organisation", "version", "updated_at"))
@@ -202,11 +204,12 @@ class Plan:
     def write(self, track: Track = untracked) -> None:
         """All but the commit. Raises ChangedMeanwhile when somebody else changed what the plan rests on."""
         self.agents.lock()
-        self.territories.write()
-        self.services.write()
-        self.organisations.write()
-        self.agents.write(track)
-        self.absences.write(track)
+        with gathered():
+            self.territories.write()
+            self.services.write()
+            self.organisations.write()
+            self.agents.write(track)
+            self.absences.write(track)
         end_rights()
         self.agents.confirm_unchanged()
 

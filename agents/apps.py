@@ -10,8 +10,14 @@ class AgentsConfig(AppConfig):
 
     def ready(self) -> None:
         from .derived import SHOWN
+        from .record.kept import KEPT
+        from .record.refusals import listen
+        from .record.writing import follow_all
 
         # Each connection's first read would ask, in a transaction that waits for whoever writes, whether SQLite knows
         # JSON (it does, since 3.38); and having waited in vain, believe for good that it does not.
         DatabaseWrapper.features_class.supports_json_field = True
         post_migrate.connect(SHOWN.install, sender=self, weak=False)
+        post_migrate.connect(KEPT.install, sender=self, weak=False)
+        follow_all()
+        listen()

@@ -16,6 +16,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from agents.forms import OwnPasswordForm, SignInForm
+from agents.record.refusals import tell_page_refusal
 
 
 class _Suggestions(AutocompleteJsonView):
@@ -42,6 +43,7 @@ class Administration(admin.AdminSite):
             try:
                 return inner(request, *args, **kwargs)
             except PermissionDenied:
+                tell_page_refusal(request)
                 sentence = _("Vous n'avez pas le droit d'ouvrir cette page ou de faire cela.")
                 return self._refusal(request, 403, _("Accès refusé"), sentence)
             except Http404:

@@ -41,6 +41,8 @@ env = environ.Env(
     RDV_API=(str, "on"),
     RDV_KEY_CREATION=(str, "on"),
     RDV_PASSWORD_SIGN_IN=(str, "on"),
+    RDV_REASON=(str, "optional"),
+    RDV_RECORD_KEPT=(str, "365d"),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
     RDV_SIGN_IN_QUEUE=(int, 64),
     RDV_SIGN_IN_PATIENCE=(str, "5s"),
@@ -249,6 +251,11 @@ RDV_SIGN_IN_PATIENCE = setting("RDV_SIGN_IN_PATIENCE", duration, A_DURATION)
 RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as https://app.agency.fr, with commas")
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
 
+# The record.
+
+RDV_REASON = setting("RDV_REASON", one_of("optional", "required"), "optional or required")
+RDV_RECORD_KEPT = setting("RDV_RECORD_KEPT", duration, A_DURATION)
+
 AUTH_USER_MODEL = "agents.Agent"
 PASSWORD_HASHERS = [
     "agents.passwords.OwaspArgon2Hasher",
@@ -303,6 +310,7 @@ MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
     "rdv.api.middleware.LanguageMiddleware",  # early: a refused host is told so in the caller's language
     "django.middleware.security.SecurityMiddleware",
+    "agents.record.origin.RecordMiddleware",
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
     "rdv.api.middleware.SwitchMiddleware",

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import BasePasswordHasher
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from freezegun import freeze_time
 
 from agents import mails
 from agents.authentication import TripleCredential
 from agents.models import Agent, ClientToken
+from agents.record.kept import TABLE
+from agents.record.refusals import bound
 
 from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
 
@@ -91,6 +94,27 @@ def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
+    bound.forget()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _the_record_is_flushed() -> Iterator[None]:
+    """A test with transactions of its own ends by emptying every table. The record refuses that (its triggers), which
+    `migrate`, told of the empty database, then puts back.
+    """
+    operations = type(connection.ops)
+    flush = operations.execute_sql_flush
+
+    def without_triggers(self: Any, sql_list: list[str]) -> None:
+        with self.connection.cursor() as cursor:
+            for name in ("updated", "deleted", "truncated"):
+                where = f" ON {TABLE}" if self.connection.vendor == "postgresql" else ""
+                cursor.execute(f"DROP TRIGGER IF EXISTS agents_record_{name}{where}")
+        flush(self, sql_list)
+
+    operations.execute_sql_flush = without_triggers
+    yield
+    operations.execute_sql_flush = flush
 
 
 @pytest.fixture

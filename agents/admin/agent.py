@@ -26,6 +26,7 @@ from django.utils.translation import ngettext
 
 from agents.forms import AgentPasswordForm, NewAgentForm
 from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
+from agents.record import row_changed
 
 from .base import HouseAdmin, HouseInline, LinkFilter, RowForm, row_key
 
@@ -340,6 +341,9 @@ class AgentAdmin(HouseAdmin, UserAdmin):
         pks = agents.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
         changed = Agent.objects.filter(pk__in=list(pks))
         self._log(request, changed, _("Réactivé.") if is_active else _("Désactivé."))
+        for agent in changed:
+            agent.is_active = is_active
+            row_changed(agent)
         return int(changed.update(is_active=is_active, updated_at=timezone.now()))
 
     @staticmethod

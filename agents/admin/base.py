@@ -23,6 +23,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import end_rights
+from agents.record import gathered
 from rdv.api.parsers import leading_integer
 from rdv.api.transactions import write
 
@@ -194,7 +195,8 @@ class HouseAdmin(_Named, admin.ModelAdmin):
 
         def change() -> HttpResponse:
             request._messages = default_storage(request)  # type: ignore[attr-defined]  # those of this try alone
-            response = page()
+            with gathered():
+                response = page()
             end_rights()
             return response
 

@@ -79,7 +79,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         credential = self._credential(bearer, request)
         if ACT_FOR in request.META and not (isinstance(credential, KeyCredential) and credential.acting_for):
-            raise NotGranted
+            raise NotGranted().of(credential)
         return credential.caller, credential
 
     def authenticate_header(self, request: Request) -> str:
@@ -106,7 +106,7 @@ def _with_key(bearer: str, act_for: str | None) -> KeyCredential:
     key = AccessKey.objects.presented(bearer) if tokens.is_key(bearer) else None
     refusal = key.refusal() if key else Refused.UNKNOWN
     if key is None or refusal:
-        raise Unauthenticated(refusal)
+        raise Unauthenticated(refusal).of(key)
     key.touch()
     return KeyCredential(key, bearer, _granted(key, act_for) if act_for is not None and key.account_id else None)
 
@@ -119,9 +119,9 @@ def _granted(key: AccessKey, name: str) -> Agent:
     grants = Grant.objects.filter(account=key.account_id, **who).select_related("agent")
     grant = grants.first() if plausible(name) else None
     if grant is None:
-        raise NotGranted
+        raise NotGranted().of(key)
     if not grant.agent.may_come_in:
-        raise Unauthenticated(Refused.AGENT_DISABLED)
+        raise Unauthenticated(Refused.AGENT_DISABLED).of(key)
     return grant.agent
 
 

@@ -65,7 +65,7 @@ class SharedSecretAuthentication(BaseAuthentication):
         if not hmac.compare_digest(given.encode(), expected.encode()) or agent is None:
             raise Unauthenticated(Refused.UNKNOWN)
         if not agent.usable:
-            raise Unauthenticated(Refused.AGENT_DISABLED)
+            raise Unauthenticated(Refused.AGENT_DISABLED).of(agent)
         return agent, SharedSecretCredential(agent)
 
     def authenticate_header(self, request: Request) -> str:

@@ -105,5 +105,6 @@ def find_token(uid: str, client: str, secret: str) -> ClientToken:
         token = ClientToken.objects.presented(client)
     refusal = token.refusal(uid, secret) if token else Refused.UNKNOWN
     if token is None or refusal:
-        raise Unauthenticated(refusal)
+        # Known to somebody who holds the right secret; else anybody's.
+        raise Unauthenticated(refusal).of(token if refusal != Refused.UNKNOWN else None)
     return token

@@ -5,6 +5,8 @@ from .agent import Agent, AgentQuerySet
 from .credentials import ClientToken, Overtaken, Refused
 from .directory import Organisation, Service, Territory
 from .keys import AccessKey, KeyState, Scope
+from .record import Action, ActorKind, RecordEntry, RecordPurge
+from .recorded import Recorded
 from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
 
@@ -14,6 +16,8 @@ __all__ = [
     "AccountRole",
     "Agent",
     "AgentQuerySet",
+    "Action",
+    "ActorKind",
     "AgentRole",
     "AgentTerritorialRole",
     "ApiAccount",
@@ -25,6 +29,9 @@ __all__ = [
     "Refused",
     "Scope",
     "Service",
+    "RecordEntry",
+    "RecordPurge",
+    "Recorded",
     "ShownOrganisation",
     "Territory",
     "end_rights",

@@ -17,13 +17,16 @@ from rdv.api.messages import BLANK, TAKEN
 from .agent import Agent
 from .directory import Organisation, Service
 from .reach import JSONList, Reach
+from .recorded import Recorded, names_of
 from .roles import AccessLevel
 
 
-class ApiAccount(models.Model):
+class ApiAccount(Recorded):
     """A caller who is no person: no password, no session, no absences, and on no list of agents. It comes with keys of
     its own, has roles as agents have, and may act for an agent where a grant says so.
     """
+
+    recorded_as = "api_account"
 
     name = models.CharField(_("nom"), max_length=255, unique=True, error_messages={"blank": BLANK, "unique": TAKEN})
     note = models.TextField(_("note"), blank=True)
@@ -67,8 +70,10 @@ class ApiAccount(models.Model):
         return Agent.to_come()
 
 
-class AccountRole(models.Model):
+class AccountRole(Recorded):
     """One account in one organisation, at one access level: what an agent of that level may, it may."""
+
+    recorded_as = "account_role"
 
     account = models.ForeignKey(ApiAccount, on_delete=models.CASCADE, related_name="roles", verbose_name=_("compte"))
     organisation = models.ForeignKey(
@@ -96,9 +101,18 @@ class AccountRole(models.Model):
     def __str__(self) -> str:
         return f"{self.account} : {self.get_access_level_display()}, {self.organisation}"
 
+    @property
+    def recorded_name(self) -> str:
+        return names_of(self, "account", "organisation")
 
-class Grant(models.Model):
+    def concerns(self) -> tuple[int | None, int | None]:
+        return None, self.organisation_id
+
+
+class Grant(Recorded):
     """That an account may act for an agent: with the agent's rights, and in the agent's name beside its own."""
+
+    recorded_as = "grant"
 
     account = models.ForeignKey(ApiAccount, on_delete=models.CASCADE, related_name="grants", verbose_name=_("compte"))
     agent = models.ForeignKey(
@@ -120,6 +134,13 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} → {self.agent}"
+
+    @property
+    def recorded_name(self) -> str:
+        return names_of(self, "account", "agent")
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.agent_id, None
 
 
 def account_reach_columns(account: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +16,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents.emails import normalise_email
+from agents.record import gathered
 from agents.signals import agent_left
 from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
 
 from .directory import Organisation, Service, Territory
 from .reach import Reach, reach_columns
+from .record import Action
+from .recorded import BOOKKEEPING, Recorded
 from .roles import AccessLevel, AgentRole
 
 DELETED_EMAIL = "agent_{id}@deleted.rdv-solidarites.fr"
@@ -75,12 +79,16 @@ class AgentManager(BaseUserManager["Agent"].from_queryset(AgentQuerySet)):  # ty
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
-class Agent(AbstractBaseUser, PermissionsMixin):
+class Agent(Recorded, AbstractBaseUser, PermissionsMixin):
     """A person of the directory. `email` is also the `uid` of the wire; an intervenant may have none.
 
     Deleting an agent is soft: see `leave`. `is_active` false: invited and not yet there, or put aside; still visible
     to others and still with absences, but without sign-in.
     """
+
+    recorded_as = "agent"
+    not_recorded = BOOKKEEPING | {"last_login", "allow_password_change"}
+    secrets = frozenset({"password"})
 
     email = models.EmailField(_("e-mail"), unique=True, null=True, blank=True, error_messages={"unique": TAKEN})
     email_original = models.EmailField(_("ancien e-mail"), null=True, blank=True, editable=False)
@@ -129,6 +137,12 @@ class Agent(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.get_full_name() or self.email or f"agent {self.pk}"
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.pk, None
+
+    def recorded_action(self, changes: Mapping[str, Any]) -> str:
+        return Action.DELETED if changes.get("deleted_at", [None, None])[1] else Action.UPDATED
 
     def clean(self) -> None:
         self.email = normalise_email(self.email) if self.email else None
@@ -189,7 +203,7 @@ class Agent(AbstractBaseUser, PermissionsMixin):
 
     def leave(self) -> None:
         """Delete softly (contract 2.9): the row stays, its names on the wire change, its links and absences go."""
-        with transaction.atomic():
+        with transaction.atomic(), gathered():
             self.email_original = self.email
             self.email = DELETED_EMAIL.format(id=self.pk)
             self.deleted_at = timezone.now()

@@ -11,10 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents import tokens
+from agents.record import gathered, note
 from rdv.api.statements import Parameter, Statement
 
 from .agent import Agent
 from .reach import Reach, reach_columns
+from .record import Action
 from .rights import end_tokens
 
 # How long a token that died is remembered, so that a 401 can say "expired" or "revoked" rather than "unknown".
@@ -60,7 +62,7 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
     def live(self) -> ClientTokenQuerySet:
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
-    def revoke(self) -> int:
+    def revoke(self, told_as: str = Action.REVOKED) -> int:
         """Kill these tokens at once; gives how many were alive. The transaction then ends them (`rights`)."""
         return self.live().update(revoked_at=timezone.now())
 
@@ -126,8 +128,11 @@ class ClientToken(models.Model):
         indexes = (models.Index(fields=("agent", "expires_at"), name="token_agent_expiry"),)
 
     def __str__(self) -> str:
-        # The client's first characters tell two apart; the rest stays out of pages and logs.
-        return f"{self.agent}, client {self.client[:6]}…"
+        return f"{self.agent}, client {self.recorded_name}"
+
+    @property
+    def recorded_name(self) -> str:
+        return shown_client(self.client)
 
     def refusal(self, uid: str, secret: str) -> Refused | None:
         """Why this token does not accept `secret` for `uid`; None when it does.
@@ -191,3 +196,8 @@ class ClientToken(models.Model):
 # The columns of a credential, in the order of the models' fields. The password's hash stays where it is.
 _TOKEN = tuple(field.attname for field in ClientToken._meta.concrete_fields)
 _AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")
+def shown_client(client: str) -> str:
+    """The first characters tell two apart; the rest stays out of pages and logs."""
+    return f"{client[:6]}…"
+
+

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import BLANK, INVALID, TAKEN
 
+from .recorded import Recorded
 from .roles import AgentRole
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def validate_phone_number(value: str) -> None:
     raise ValidationError(INVALID, code="invalid")
 
 
-class Territory(models.Model):
+class Territory(Recorded):
     """A département, or an area like one; its number is its name in the directory file."""
+
+    recorded_as = "territory"
 
     name = models.CharField(_("nom"), max_length=255)
     departement_number = models.CharField(_("numéro de département"), max_length=3, blank=True)
@@ -76,8 +79,10 @@ class OrganisationQuerySet(models.QuerySet["Organisation"]):
         return self.order_by("pk")
 
 
-class Organisation(models.Model):
+class Organisation(Recorded):
     """A place of a territory where agents work; its name is unique there."""
+
+    recorded_as = "organisation"
 
     class Verticale(models.TextChoices):
         RDV_INSERTION = "rdv_insertion", "RDV-Insertion"
@@ -120,6 +125,9 @@ class Organisation(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def concerns(self) -> tuple[int | None, int | None]:
+        return None, self.pk
+
 
 class ServiceQuerySet(models.QuerySet["Service"]):
     def visible_to(self, agent: Agent) -> ServiceQuerySet:
@@ -134,8 +142,10 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         return self.order_by("pk")
 
 
-class Service(models.Model):
+class Service(Recorded):
     """A trade, the same list for all organisations. A secretariat's agents see the diaries of the other services."""
+
+    recorded_as = "service"
 
     name = models.CharField(_("nom"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
     short_name = models.CharField(_("nom court"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents import tokens
+from agents.record import gathered, note
 from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, Parameter, Statement
 
@@ -24,6 +25,8 @@ from .accounts import ApiAccount, account_reach_columns
 from .agent import Agent
 from .credentials import Refused
 from .reach import Reach, reach_columns
+from .record import Action
+from .recorded import BOOKKEEPING, Recorded
 from .rights import end_tokens
 
 NOTE = 2000  # characters
@@ -85,13 +88,23 @@ class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
 
     def revoke(self) -> int:
         """End these keys for good; gives how many were not. The transaction then ends them (`rights`)."""
-        return self.filter(revoked_at=None).update(revoked_at=timezone.now())
+        ended = list(self.filter(revoked_at=None))
+        now = timezone.now()
+        count = AccessKey.objects.filter(pk__in=[key.pk for key in ended], revoked_at=None).update(revoked_at=now)
+        with gathered():
+            for key in ended[:count]:
+                id, name, agent = key.pk, key.recorded_name, key.agent_id
+                note(Action.REVOKED, key.recorded_as, id=id, name=name, agent=agent)
+        return count
 
 
-class AccessKey(models.Model):
+class AccessKey(Recorded):
     """A key of an agent (a personal access token) or of an API account. Shown once, when it is made: what is kept is a
     SHA-256 digest, and its first characters to tell it from others.
     """
+
+    recorded_as = "token"
+    not_recorded = BOOKKEEPING | {"digest", "last_used_at"}
 
     agent = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="keys",
@@ -129,6 +142,9 @@ class AccessKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.agent_id, None
 
     @classmethod
     def make(cls, owner: Agent | ApiAccount, **fields: Any) -> tuple[AccessKey, str]:

@@ -20,7 +20,8 @@ class Reach:
 
     `organisations`: where the agent has any role; `administered`: where admin; `basic`: where basic; `whole`: those
     whose every agent is visible to them; `named`: those that they may name in a filter; `services`: their own; `own`:
-    the agent themselves, or nobody for a caller who is no person.
+    the agent themselves, or nobody for a caller who is no person; `person`: the same, but for a key that is for some
+    organisations, and leaves aside what is the agent's own elsewhere.
     """
 
     organisations: Sequence[int]
@@ -30,6 +31,7 @@ class Reach:
     named: Sequence[int]
     services: Sequence[int]
     own: Sequence[int] = ()
+    person: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -53,6 +55,7 @@ class Reach:
             named=[*organisations, *(territorial or ())],
             services=[service for service, _is_secretariat in services or ()],
             own=[own] if own else [],
+            person=[own] if own else [],
         )
 
     def within(self, organisations: Container[int]) -> Reach:
@@ -61,7 +64,7 @@ class Reach:
             name: [pk for pk in getattr(self, name) if pk in organisations]
             for name in ("organisations", "administered", "basic", "whole", "named")
         }
-        return replace(self, **kept)
+        return replace(self, person=(), **kept)
 
     def opens_the_same(self, other: Reach) -> bool:
         """Whether `other` opens what this one does; the database gives each in any order."""

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import TAKEN
 
+from .recorded import Recorded, names_of
+
 LAST_ADMIN = _("Une organisation garde toujours un administrateur : nommez-en d'abord un autre dans %(organisations)s.")
 
 
@@ -38,8 +40,10 @@ class AgentRoleQuerySet(models.QuerySet["AgentRole"]):
             raise ValidationError(LAST_ADMIN, code="last_admin", params={"organisations": names})
 
 
-class AgentRole(models.Model):
+class AgentRole(Recorded):
     """One agent in one organisation, at one access level."""
+
+    recorded_as = "role"
 
     agent = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="roles", verbose_name=_("agent")
@@ -73,6 +77,13 @@ class AgentRole(models.Model):
     def __str__(self) -> str:
         return f"{self.agent} : {self.get_access_level_display()}, {self.organisation}"
 
+    @property
+    def recorded_name(self) -> str:
+        return names_of(self, "agent", "organisation")
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.agent_id, self.organisation_id
+
     def clean(self) -> None:
         """A change must not take away an organisation's last admin: by another level, or by another organisation."""
         stored = AgentRole.objects.filter(pk=self.pk)
@@ -81,8 +92,10 @@ class AgentRole(models.Model):
         stored.keep_last_admins()
 
 
-class AgentTerritorialRole(models.Model):
+class AgentTerritorialRole(Recorded):
     """A territorial admin: sees and manages the agents of every organisation of the territory."""
+
+    recorded_as = "territorial_role"
 
     agent = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="territorial_roles", verbose_name=_("agent")
@@ -105,6 +118,13 @@ class AgentTerritorialRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent} : {self.territory}"
+
+    @property
+    def recorded_name(self) -> str:
+        return names_of(self, "agent", "territory")
+
+    def concerns(self) -> tuple[int | None, int | None]:
+        return self.agent_id, None
 
 
 class ShownOrganisation(models.Model):

@@ -8,6 +8,9 @@ from typing import Any
 
 from django.db import models
 
+from agents.models import Recorded
+from agents.record import links_changed
+
 from .section import batches, change, create, stored
 
 
@@ -23,6 +26,8 @@ class Links:
         self._gained: list[Any] = []
         self._changed: list[Any] = []
         self._lost: list[int] = []
+        # Where a link is no row of its own to the record: the agents, with what each is no more joined to, and is now.
+        self._rejoined: list[tuple[Any, list[Any], list[Any]]] = []
         self._columns: set[str] = set()
         for link in stored(model._default_manager.all(), "agent", agents):
             self._kept[link.agent_id][getattr(link, f"{target}_id")] = link
@@ -33,10 +38,12 @@ class Links:
         """
         before = self._kept.pop(agent.pk, {})
         anything = False
+        gained = []
         for row, values in wanted:
             link = before.pop(row.pk, None)
             if link is None:
                 self._gained.append(self.model(agent=agent, **{self.target: row}, **values))
+                gained.append(row)
                 anything = True
                 continue
             self._kept[agent.pk][row.pk] = link
@@ -48,6 +55,8 @@ class Links:
                 self._changed.append(link)
                 anything = True
         self._lost += [link.pk for link in before.values()]
+        if (gained or before) and not issubclass(self.model, Recorded):
+            self._rejoined.append((agent, list(before), gained))
         return anything or bool(before)
 
     def current(self) -> Iterator[Any]:
@@ -61,3 +70,5 @@ class Links:
             self.model._default_manager.filter(pk__in=batch).delete()
         change(self.model, self._changed, self._columns)
         create(self.model, self._gained)
+        for agent, lost, gained in self._rejoined:
+            links_changed(agent, f"{self.target}s", lost, [row.pk for row in gained])

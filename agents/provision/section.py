@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 
+from agents.models import Recorded
+from agents.record import row_changed, row_created
+
 from .document import Problems, Shape
 
 Row = TypeVar("Row", bound=models.Model)
@@ -109,6 +112,9 @@ def stored(queryset: models.QuerySet[Any], column: str, values: Iterable[Any]) -
 def create(model: type[models.Model], rows: Sequence[Any], track: Track = untracked, label: str = "") -> None:
     for batch in track(batches(rows), label):
         model._default_manager.bulk_create(batch, batch_size=BATCH)
+        for row in batch:
+            if isinstance(row, Recorded):
+                row_created(row)
 
 
 def change(
@@ -125,3 +131,6 @@ def change(
         model._default_manager.bulk_create(
             batch, batch_size=BATCH, update_conflicts=True, unique_fields=("pk",), update_fields=tuple(columns)
         )
+        for row in batch:
+            if isinstance(row, Recorded):
+                row_changed(row, columns)

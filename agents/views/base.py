@@ -14,6 +14,7 @@ class AuthView(WireView):
     """`auth/*` knows the triple only, and refuses in its own words; why stays in `WWW-Authenticate`."""
 
     authentication_classes = (TripleAuthentication,)
+    asks_reason = False
     # (status, sentence) for a caller without a valid triple.
     refusal: tuple[int, str]
 
@@ -22,5 +23,7 @@ class AuthView(WireView):
             exc = Unauthenticated()
         if isinstance(exc, Unauthenticated):
             status, sentence = self.refusal
-            exc = Refusal(status, str(sentence), exc.headers if status == 401 else None)
+            refusal = Refusal(status, str(sentence), exc.headers if status == 401 else None).of(exc.presented)
+            refusal.reason = exc.reason
+            exc = refusal
         return super().handle_exception(exc)

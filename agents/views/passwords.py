@@ -21,6 +21,7 @@ from agents import mails
 from agents.authentication import TripleAuthentication, TripleCredential
 from agents.emails import normalise_email
 from agents.models import Agent, ClientToken, Overtaken, Refused, end_tokens
+from agents.record.refusals import signed_in
 from agents.serializers import account
 from agents.throttles import PasswordRequestThrottle
 from rdv.api.errors import Refusal, Unauthenticated, UnknownRoute
@@ -161,6 +162,7 @@ class PasswordEdit(ResetView):
                 agent.allow_password_change = True
                 agent.save(update_fields=("allow_password_change", "updated_at"))
                 issued, secret = ClientToken.objects.issue(agent)
+                signed_in(agent, "password_link")
         except Overtaken:  # the link was good for the password that is no more
             raise UnknownRoute from None
         triple = TripleCredential(issued, secret, fresh=True).triple()

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.authentication import TripleCredential
-from agents.models import AccessKey, Agent, ApiAccount, ClientToken, Refused, end_tokens
+from agents.models import AccessKey, Action, Agent, ApiAccount, ClientToken, Refused, end_tokens
 from agents.serializers import account, describe, render_agent, render_organisation, render_service
 from rdv.api.errors import MethodNotAllowed, Refusal, Unauthenticated
 from rdv.api.views import WireView
@@ -54,7 +54,7 @@ class SignOut(AuthView):
         with transaction.atomic():
             # Of two who end each other's, the second comes without a token.
             Agent.objects.select_for_update(no_key=True).filter(pk=agent.pk).values_list("pk").first()
-            if not ClientToken.objects.filter(pk=own.pk).revoke():
+            if not ClientToken.objects.filter(pk=own.pk).revoke(Action.SIGNED_OUT):
                 raise Unauthenticated(Refused.REVOKED)
             if _is_true(self.params.get("everywhere")):
                 ClientToken.objects.filter(agent=agent).revoke()

@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from agents.emails import normalise_email
 from agents.models import Agent, ClientToken, Overtaken
+from agents.record.refusals import sign_in_failed
 from rdv.api.client import address_of
 from rdv.api.errors import Busy, Refusal, SwitchedOff, TooManyRequests
 
@@ -69,6 +70,7 @@ class PasswordSignIn(AuthView):
         if agent is None:
             raise Refusal(401, str(BAD_CREDENTIALS))
         if not agent.usable:
+            sign_in_failed(agent, "agent_disabled")
             # Said only to somebody who knows the password: it admits that the account exists.
             raise Refusal(
                 401,

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.exceptions import (
@@ -68,10 +68,17 @@ class WireError(exceptions.APIException):
     code = "error"
     content_type: str | None = None
     hint: str | None = None
+    # Of a refusal: whose credential it was, when it is a known one that was not accepted.
+    presented: Any = None
 
     def __init__(self) -> None:
         super().__init__()
         self.headers: dict[str, str] = {}
+
+    def of(self, presented: Any) -> Self:
+        """This refusal, of that credential."""
+        self.presented = presented
+        return self
 
     def body(self) -> dict[str, Any]:
         """The JSON object of the answer, contract 1.7."""
@@ -349,6 +356,7 @@ class Refusal(WireError):
         super().__init__()
         self.status_code = status_code
         self._sentence = sentence
+        self.reason: str | None = None  # as that of Unauthenticated
         if status_code == status.HTTP_401_UNAUTHORIZED:
             self.headers["WWW-Authenticate"] = CHALLENGE
         self.headers |= headers or {}

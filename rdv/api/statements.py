@@ -8,11 +8,11 @@ the ORM wrote.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Field, ForeignKey, Func, Lookup, QuerySet, Value
 from django.db.models.lookups import In
@@ -143,6 +143,22 @@ class SavedAlike(models.Model):
         values = [field.get_db_prep_save(value, connection) for field, value in columns]
         with _save("INSERT", self, columns, connection, compiled, values) as cursor:
             return cursor.fetchall()
+
+    @classmethod
+    def insert_all(cls, rows: Sequence[models.Model], using: str = DEFAULT_DB_ALIAS) -> None:
+        """Insert many rows with one statement, and leave their keys unknown. `bulk_create` writes as many statements as
+        SQLite's limit of parameters asks for, each of them compiled.
+        """
+        connection = connections[using]
+        fields = [field for field in cls._meta.concrete_fields if not field.primary_key]
+        query = InsertQuery(cls)
+        query.insert_values(fields, rows[:1], raw=False)
+        sql = query.get_compiler(using).as_sql()[0][0]
+        values = [
+            [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields] for row in rows
+        ]
+        with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
+            cursor.executemany(sql, values)
 
     # The type stubs are those of a later Django, where it returns rows.
     def _do_update(  # type: ignore[override]

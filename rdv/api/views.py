@@ -10,8 +10,11 @@ from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, OperationalError, models
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,6 +26,7 @@ from .errors import (
     Busy,
     Forbidden,
     InsufficientScope,
+    Invalid,
     MethodNotAllowed,
     NotFound,
     TooManyRequests,
@@ -30,14 +34,21 @@ from .errors import (
     WireError,
 )
 from .filters import asks_for_less, filtered
+from .messages import TOO_LONG
 from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .renderers import Representation
+from .signals import refused
 from .statements import Parameter, Statement
 from .transactions import is_deadlock, write
 
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
+
+
+READING = ("GET", "HEAD", "OPTIONS")
+LONGEST_REASON = 1000  # characters
+REASON_REQUIRED = _("doit être donné dans l'adresse : ?reason=…")
 
 
 class _RightsMoved(Exception):
@@ -51,6 +62,13 @@ class WireView(APIView):
     params: Parameters
     # What the scope of a key calls it; None: for every key.
     resource: ClassVar[str | None] = None
+    # Whether a change here must say why, where the server asks that of changes.
+    asks_reason: ClassVar[bool] = True
+
+    def perform_authentication(self, request: Request) -> None:
+        """As DRF's; what the request came with is kept for the record, also when the view ends it."""
+        super().perform_authentication(request)
+        request._request.credential = request.auth  # type: ignore[attr-defined]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks, whether they may, how often; then what they ask: a malformed request goes no further.
@@ -67,6 +85,20 @@ class WireView(APIView):
         if self.resource and credential and not credential.permits(request.method, self.resource):
             raise InsufficientScope
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
+        if request.method not in READING:
+            request._request.reason = self._reason(request)  # type: ignore[attr-defined]
+
+    def _reason(self, request: Request) -> str:
+        """Why a change is made, as the record keeps it: said in the address alone. Raises Invalid (422)."""
+        reason = request.query_params.get("reason", "").strip()
+        failure = None
+        if len(reason) > LONGEST_REASON:
+            failure = ValidationError(TOO_LONG, code="too_long", params={"count": LONGEST_REASON})
+        elif not reason and self.asks_reason and settings.RDV_REASON == "required":
+            failure = ValidationError(REASON_REQUIRED, code="reason_required")
+        if failure:
+            raise Invalid({"reason": [failure]})
+        return str(reason)
 
     @cached_property
     def base(self) -> str:
@@ -84,6 +116,8 @@ class WireView(APIView):
         params = getattr(self, "params", None)
         if isinstance(exc, WireError) and exc.hint is None and params is not None:
             exc.hint = params.hint
+        if isinstance(exc, WireError) and exc.status_code in (401, 403):
+            refused.send(type(self), request=self.request, view=self, error=exc)
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:

@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 from absences.demo import ADMINISTRATOR, PASSWORD, demo_directory
 from absences.provision import provision
 from agents.models import Agent
+from agents.record import acting_as
 from rdv.api.times import PARIS
 
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         if Agent.objects.exists() and not options["force"]:
             self.stdout.write("There are agents already: the demo is left out.")
             return
-        with translation.override("en"), transaction.atomic():
+        with translation.override("en"), acting_as("demo"), transaction.atomic():
             plan = provision(document)
             # After the agents, so that Martine comes first.
             if not Agent.objects.filter(email=ADMINISTRATOR).exists():

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from absences.provision import Plan, provision
 from agents.provision import ChangedMeanwhile, Refused, Track, read_document
+from agents.record import acting_as
 
 
 class Command(BaseCommand):
@@ -25,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # An administrator's tool speaks English, the models' rules with it.
-        with translation.override("en"):
+        with translation.override("en"), acting_as("provision"):
             plan = self.apply(options["file"], dry_run=options["dry_run"])
         for organisation in plan.left_without_admin:
             self.stderr.write(f"Warning: {organisation.name} ({organisation.territory}) has no admin any more.")
