@@ -513,11 +513,9 @@ LOGGING = {
         # One line a refused request is the access log's business.
         "django.request": {"level": "ERROR"},
         "django_guid": {"level": "ERROR"},
-        # Strangers call by any name; each is refused, none is news.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # Nor is an address of the pages with a filter or a key that they do not have.
-        "django.security.DisallowedModelAdminLookup": {"level": "CRITICAL"},
-        "django.security.DisallowedModelAdminToField": {"level": "CRITICAL"},
+        # Strangers call by any name, and send what no page has; each is refused, none is news.
+        "django.security": {"level": "CRITICAL"},
+        "django.security.csrf": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
     },
 }

@@ -319,6 +319,7 @@ def test_an_unknown_organisation_has_no_agents(browser: Client, cast: SimpleName
 
 @pytest.mark.parametrize("typed", ["999-", "\x00", "9" * 40, "9" * 5000, "é", " "])
 def test_a_choice_that_is_no_row_is_told_beside_its_field(browser: Client, cast: SimpleNamespace, typed: str) -> None:
+    read = 400 if "\x00" in typed else 200  # of an address
     for page, field in (
         ("agents/organisation", "territory"),
         ("absences/absence", "agent"),
@@ -327,9 +328,8 @@ def test_a_choice_that_is_no_row_is_told_beside_its_field(browser: Client, cast:
         answer = browser.post(f"/admin/{page}/add/", {field: typed})
         assert answer.status_code == 200
         assert field in answer.context["adminform"].form.errors or field == "services"
-        opened = browser.get(f"/admin/{page}/add/", {field: typed})
-        assert opened.status_code == (400 if "\x00" in typed else 200)
-    assert browser.get("/admin/absences/absence/", {"agent": typed}).status_code == 200
+        assert browser.get(f"/admin/{page}/add/", {field: typed}).status_code == read
+    assert browser.get("/admin/absences/absence/", {"agent": typed}).status_code == read
 
 
 def test_agents_are_filtered_by_access_level(browser: Client, cast: SimpleNamespace) -> None:
