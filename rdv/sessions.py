@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.utils import timezone
@@ -54,3 +55,11 @@ class SessionStore(db.SessionStore):
         end = datetime.datetime.fromtimestamp(began, datetime.UTC) + settings.RDV_SESSION_LIFETIME
         row.expire_date = min(row.expire_date, end)
         return row
+
+
+def end_sessions_of(agent: int) -> None:
+    """End every session of an agent. Whose a session is stands in its content alone: each live one is looked at."""
+    live = Session.objects.filter(expire_date__gt=timezone.now()).values_list("session_key", "session_data")
+    store = SessionStore()
+    theirs = [key for key, data in live.iterator() if store.decode(data).get(SESSION_KEY) == str(agent)]
+    Session.objects.filter(session_key__in=theirs).delete()

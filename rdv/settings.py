@@ -283,6 +283,8 @@ AXES_CLIENT_IP_CALLABLE = "rdv.api.client.address_of"
 AXES_USERNAME_FORM_FIELD = "username"  # what authenticate() is given; the default, "email", is never found there
 AXES_USERNAME_CALLABLE = "agents.passwords.typed_email"
 AXES_LOCKOUT_CALLABLE = "agents.pages.locked_out"
+# Of what was sent with a failed sign-in, these are not kept.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "secret", "password1", "password2"]
 AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # agents.admin has a page of failed sign-ins, without what was typed
 
@@ -398,12 +400,15 @@ SILENCED_SYSTEM_CHECKS = ["security.W002"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SESSION_ENGINE = "rdv.sessions"
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+CSRF_FAILURE_VIEW = "agents.pages.stale_form"
+LOGIN_URL = "sign_in"
 SESSION_COOKIE_AGE = 60 * 60  # seconds without a request
 RDV_SESSION_LIFETIME = datetime.timedelta(hours=12)
 TLS = setting("RDV_TLS", on_or_off, ON_OR_OFF) and PRODUCTION
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
 if TLS:
     # Browsers take a cookie of this name from this very host alone, and over TLS.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"

@@ -6,11 +6,11 @@ from django.views.generic import RedirectView
 
 # /health/live and /health/ready are answered before any of these: rdv/health.py.
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("", include("agents.pages.urls")),
 ]
 
 handler400 = "rdv.api.errors.bad_request"

@@ -9,6 +9,7 @@ from .record import Action, ActorKind, RecordEntry, RecordPurge
 from .recorded import Recorded
 from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
+from .setup import FirstSecret
 
 __all__ = [
     "AccessKey",
@@ -22,6 +23,7 @@ __all__ = [
     "AgentTerritorialRole",
     "ApiAccount",
     "ClientToken",
+    "FirstSecret",
     "Grant",
     "KeyState",
     "Organisation",
