@@ -4,10 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from agents.views.jwt import Jwks
+
 # /health/live and /health/ready are answered before any of these: rdv/health.py.
 urlpatterns = [
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
+    path("api/auth/", include("agents.auth_urls")),
+    path(".well-known/jwks.json", Jwks.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("", include("agents.pages.urls")),

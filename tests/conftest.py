@@ -21,6 +21,7 @@ from freezegun import freeze_time
 from agents import mails
 from agents.authentication import TripleCredential
 from agents.models import Agent, ClientToken
+from agents.models.signing import keyring
 from agents.record.kept import TABLE
 from agents.record.refusals import bound
 
@@ -94,6 +95,7 @@ def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
+    keyring.forget()
     bound.forget()
 
 

@@ -9,6 +9,7 @@ from .record import Action, ActorKind, RecordEntry, RecordPurge
 from .recorded import Recorded
 from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
+from .signing import SigningKey
 from .setup import FirstSecret
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "RecordPurge",
     "Recorded",
     "ShownOrganisation",
+    "SigningKey",
     "Territory",
     "end_rights",
     "end_tokens",

@@ -66,12 +66,15 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
         """Kill these tokens at once; gives how many were alive. The transaction then ends them (`rights`)."""
         return self.live().update(revoked_at=timezone.now())
 
-    def issue(self, agent: Agent, client: str | None = None) -> tuple[ClientToken, str]:
-        """A fresh token of `agent`, and its secret, never to be had again. Raises Overtaken when their password or
-        access is not any more what `agent` holds, which was checked.
+    def issue(
+        self, agent: Agent, client: str | None = None, lifetime: datetime.timedelta | None = None
+    ) -> tuple[ClientToken, str]:
+        """A fresh token of `agent`, and its secret, never to be had again; `lifetime`: another than
+        `RDV_TOKEN_LIFETIME`. Raises Overtaken when their password or access is not any more what `agent` holds, which
+        was checked.
 
         In the entry of `client` when it is a live one of this agent, whose former secret dies; else in a new entry.
-        Beyond `RDV_TOKEN_MAX_CLIENTS` live entries the oldest are revoked, never the one just issued.
+        Beyond `RDV_TOKEN_MAX_CLIENTS` live entries the first to end are revoked, never the one just issued.
         """
         secret = tokens.new_secret()
         with transaction.atomic():
@@ -88,7 +91,7 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
                 token = self.model(agent=agent, client=tokens.new_secret(), created_at=now)
             token.digest, token.previous_digest, token.last_digest = tokens.digest(secret), None, None
             token.rotated_at = None
-            token.expires_at = now + settings.RDV_TOKEN_LIFETIME
+            token.expires_at = now + (lifetime or settings.RDV_TOKEN_LIFETIME)
             token.last_used_at = now
             token.save()
             others = [other for other in others if other.pk != token.pk]
