@@ -5,6 +5,7 @@ from rdv.api.urls import address
 from .views.directory import Agents, Organisations, Services
 from .views.keys import Token, Tokens
 from .views.passwords import Password, PasswordEdit
+from .views.record import Audit
 from .views.sessions import Me, SignIn, SignOut, ValidateToken
 
 UPDATE = {"put": "update", "patch": "partial_update"}
@@ -23,4 +24,6 @@ urlpatterns = [
     address("organisations", Organisations.as_view({"get": "list"})),
     address("organisations/<pk>", Organisations.as_view({"get": "retrieve", **UPDATE})),
     address("services", Services.as_view({"get": "list"})),
+    address("audit", Audit.as_view({"get": "list"})),
+    address("audit/<pk>", Audit.as_view({"get": "retrieve"})),
 ]

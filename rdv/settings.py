@@ -310,9 +310,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "rdv.api.middleware.WireMiddleware",
     "django_guid.middleware.guid_middleware",
+    "agents.record.origin.RecordMiddleware",
     "rdv.api.middleware.LanguageMiddleware",  # early: a refused host is told so in the caller's language
     "django.middleware.security.SecurityMiddleware",
-    "agents.record.origin.RecordMiddleware",
     "django.middleware.common.CommonMiddleware",
     "rdv.api.middleware.AnyHeaderCorsMiddleware",
     "rdv.api.middleware.SwitchMiddleware",

@@ -1,5 +1,5 @@
 """The administration pages of who."""
 
-from . import agent, credentials, directory
+from . import agent, credentials, directory, record
 
-__all__ = ["agent", "credentials", "directory"]
+__all__ = ["agent", "credentials", "directory", "record"]

@@ -51,10 +51,9 @@ class RecordQuerySet(models.QuerySet["RecordEntry"]):
             | Q(acting_for_id__among=reach.person)
             | Q(actor_kind=ActorKind.AGENT, actor_id__among=reach.person)
         )
-        theirs = AgentRole.objects.filter(organisation__among=reach.administered).values("agent")
-        return self.filter(
-            own | Q(organisation_id__among=reach.administered) | Q(organisation_id=None, agent_id__in=theirs)
-        )
+        theirs = AgentRole.objects.filter(organisation__among=reach.administered, agent__deleted_at=None)
+        of_theirs = Q(organisation_id=None, agent_id__in=theirs.values("agent"))
+        return self.filter(own | Q(organisation_id__among=reach.administered) | of_theirs)
 
     def for_wire(self) -> RecordQuerySet:
         """Newest first, with the instant in seconds."""

@@ -121,7 +121,7 @@ class AgentTerritorialRole(Recorded):
 
     @property
     def recorded_name(self) -> str:
-        return names_of(self, "agent", "territory")
+        return names_of(self, "agent")  # the territory's is not for everybody who may read this
 
     def concerns(self) -> tuple[int | None, int | None]:
         return self.agent_id, None

@@ -84,7 +84,8 @@ def tell_refusal(request: Any, view: Any, error: WireError, **signal: Any) -> No
         return
     code = getattr(error, "reason", None) or error.code
     number = leading_integer(view.kwargs.get("pk"))
-    resource = view.resource or view.request.resolver_match.url_name.partition("/")[0]
+    shown = getattr(view, "representation", None)
+    resource = shown.singular if shown else view.request.resolver_match.url_name.partition("/")[0]
     _tell(Action.REFUSED, resource[:30], code, who, id=number if 0 < number <= MAX_ID else None)
 
 

@@ -152,7 +152,7 @@ class SavedAlike(models.Model):
         connection = connections[using]
         fields = [field for field in cls._meta.concrete_fields if not field.primary_key]
         query = InsertQuery(cls)
-        query.insert_values(fields, rows[:1], raw=False)
+        query.insert_values(fields, list(rows[:1]), raw=False)
         sql = query.get_compiler(using).as_sql()[0][0]
         values = [
             [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields] for row in rows

@@ -30,7 +30,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from absences.models import Absence
 from agents.authentication import signature
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken
+from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, RecordEntry
+from agents.record.refusals import bound
 from rdv.api.pagination import write_cursor
 from tests import oracle
 from tests.conftest import WireClient
@@ -391,6 +392,48 @@ def _key_given_up(settled: Settled, caller: Person, dice: random.Random) -> None
         assert (answer.status_code, set(answer.changed)) == ((204, own) if kind == "key" else (404, set()))
 
 
+@covers("GET", "HEAD", at="audit")
+def _record_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    told = _told_to(settled, caller)
+    for kind in KINDS:
+        client = settled.clients[caller.name][kind]
+        answer = client.get("/api/v1/audit")
+        assert [entry["id"] for entry in answer.json()["entries"]] == told[:100], (caller.name, kind)
+        assert answer.json()["meta"]["total_count"] == len(told)
+        assert client.head("/api/v1/audit")["X-Total-Count"] == str(len(told))
+    settled.asked |= {("GET", "audit"), ("HEAD", "audit")}
+
+
+@covers("GET", "HEAD", at="audit/<pk>")
+def _record_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
+    told = set(_told_to(settled, caller))
+    others = set(RecordEntry.objects.values_list("pk", flat=True)) - told
+    for entries, status in ((told, 200), (others, 403), ({NOBODY}, 404)):
+        for pk in dice.sample(sorted(entries), min(3, len(entries))):
+            for client in settled.clients[caller.name].values():
+                assert client.get(f"/api/v1/audit/{pk}").status_code == status, (caller.name, pk)
+                assert client.head(f"/api/v1/audit/{pk}").status_code == status
+    settled.asked |= {("GET", "audit/<pk>"), ("HEAD", "audit/<pk>")}
+
+
+def _told_to(settled: Settled, caller: Person) -> list[int]:
+    """The entries of the record that the caller may read, the newest first: what they did and what is theirs; what is
+    of the organisations where they are admin, and of the agents there.
+    """
+    me, places = settled.agents[caller.name].pk, oracle.adm(caller)
+    organisations = {settled.organisations[name].pk for name in places}
+    people = {settled.agents[one.name].pk for one in settled.world.people if oracle.org(one) & places}
+    people -= {settled.agents[one.name].pk for one in settled.world.people if one.deleted}
+    return [
+        entry.pk
+        for entry in RecordEntry.objects.order_by("-pk")
+        if me in (entry.agent_id, entry.acting_for_id)
+        or (entry.actor_kind, entry.actor_id) == ("agent", me)
+        or entry.organisation_id in organisations
+        or (entry.organisation_id is None and entry.agent_id in people)
+    ]
+
+
 @covers("GET", "HEAD", at="tokens")
 def _keys_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
     assert settled.listed(caller.name, "tokens", kinds=settled.all_kinds) == settled.keys(caller.name)
@@ -681,6 +724,7 @@ MODELS = (
     "agents_agent",
     "agents_clienttoken",
     "agents_organisation",
+    "agents_recordentry",
     "agents_service",
     "agents_territory",
     "axes_accessattempt",
@@ -838,6 +882,7 @@ OF_THE_MOMENT = ("X-Runtime", "X-Request-Id", "Link")  # `Link` repeats what was
 def _observed(settled: Settled, caller: str, kind: str, verb: str, path: str, sent: Any) -> tuple[Any, ...]:
     """All that a caller can observe of a request, but for the clock: for this, the work that it made."""
     client = settled.clients[caller][kind]
+    bound.forget()  # of the same refusal, the first is told to the record whatever it is of
     with undone(), _work() as statements:
         if verb in ("GET", "HEAD"):
             headers = {"If-None-Match": sent} if isinstance(sent, str) else {}

@@ -1,0 +1,117 @@
+"""The record by API: who did what to what, when, from where and why (row P22)."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+
+from agents.models import RecordEntry
+from rdv.api.filters import IdFilter, MomentFilter, TextFilter
+from rdv.api.renderers import Representation
+from rdv.api.times import PARIS, wire_datetime
+from rdv.api.views import ResourceViewSet
+
+COLUMNS = (
+    *("id", "seconds", "action", "code", "repeated", "resource", "object_id", "object_name", "changes", "reason"),
+    *("actor_kind", "actor_id", "actor_name", "acting_for_id", "acting_for_name"),
+    *("credential_kind", "credential_id", "credential_name"),
+    *("address", "request_id", "method", "route", "agent_id", "organisation_id"),
+)
+# Nothing was recorded before, nor will be after; the ends of the calendar have no equal in UTC.
+FIRST, LAST = datetime.datetime.fromisoformat("1970-01-01"), datetime.datetime.fromisoformat("9999-01-01")
+
+
+def render_entry(
+    id: int,
+    seconds: int,
+    action: str,
+    code: str,
+    repeated: int,
+    resource: str,
+    object_id: int | None,
+    object_name: str,
+    changes: dict[str, Any],
+    reason: str,
+    actor_kind: str,
+    actor_id: int | None,
+    actor_name: str,
+    acting_for_id: int | None,
+    acting_for_name: str,
+    credential_kind: str,
+    credential_id: int | None,
+    credential_name: str,
+    address: str,
+    request_id: str,
+    method: str,
+    route: str,
+    agent_id: int | None,
+    organisation_id: int | None,
+) -> dict[str, Any]:
+    """An entry; the arguments are `COLUMNS`. What is not there is null."""
+    acts_for = {"id": acting_for_id, "name": acting_for_name} if acting_for_id is not None else None
+    credential = {"kind": credential_kind, "id": credential_id, "name": credential_name or None}
+    return {
+        "id": id,
+        "at": wire_datetime(datetime.datetime.fromtimestamp(seconds, datetime.UTC)),
+        "action": action,
+        "code": code or None,
+        "repeated": repeated,
+        "resource": resource,
+        "object": {"id": object_id, "name": object_name or None},
+        "changes": changes,
+        "reason": reason or None,
+        "actor": {"kind": actor_kind, "id": actor_id, "name": actor_name or None},
+        "acts_for": acts_for,
+        "credential": credential if credential_kind else None,
+        "address": address or None,
+        "request_id": request_id or None,
+        "method": method or None,
+        "route": route or None,
+        "agent_id": agent_id,
+        "organisation_id": organisation_id,
+    }
+
+
+ENTRY = Representation("entry", "entries", COLUMNS, lambda base, *row: render_entry(*row))
+
+
+class RecordFilters(django_filters.FilterSet):
+    """Each narrows the list; together they are combined with "and". `from`, `to`: what was recorded in that period,
+    both days included when they are dates. `agent_id`: whose matter it is.
+    """
+
+    actor_id = IdFilter(field_name="actor_id")
+    actor_kind = TextFilter(field_name="actor_kind")
+    resource = TextFilter(field_name="resource")
+    object_id = IdFilter(field_name="object_id")
+    action = TextFilter(field_name="action")
+    agent_id = IdFilter(field_name="agent_id")
+    to = MomentFilter(method="until", end_of_day=True)
+
+    class Meta:
+        model = RecordEntry
+        fields = ()
+
+    def since(self, queryset: QuerySet[RecordEntry], name: str, value: datetime.datetime) -> QuerySet[RecordEntry]:
+        return queryset.filter(at__gte=_instant(value))
+
+    def until(self, queryset: QuerySet[RecordEntry], name: str, value: datetime.datetime) -> QuerySet[RecordEntry]:
+        return queryset.filter(at__lt=_instant(value))
+
+
+# "from" is a word of Python, so it cannot be declared like the others.
+RecordFilters.base_filters["from"] = MomentFilter(method="since")
+
+
+def _instant(moment: datetime.datetime) -> datetime.datetime:
+    return min(max(moment, FIRST), LAST).replace(tzinfo=PARIS)
+
+
+class Audit(ResourceViewSet):
+    resource = "audit"
+    model = RecordEntry
+    representation = ENTRY
+    filters = RecordFilters
