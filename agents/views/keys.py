@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.authentication import KeyCredential
-from agents.models import AccessKey, end_tokens
+from agents.authentication.jwt import JwtCredential
+from agents.models import AccessKey, ClientToken, end_tokens
 from agents.serializers import KEY, KeySerializer, render_credential
 from rdv.api.errors import InsufficientScope, NotFound, SwitchedOff
 from rdv.api.views import ResourceViewSet, WireView
@@ -58,17 +59,23 @@ def refuse_new_keys() -> None:
 
 
 class Token(WireView):
-    """`GET token`: the credential of this very request. `DELETE token`: a key that ends itself, for good."""
+    """`GET token`: the credential of this very request. `DELETE token`: a key, or a JSON Web Token of ours, that ends
+    itself, for good.
+    """
 
     def get(self, request: Request) -> Response:
         return Response({"token": render_credential(request.auth)})
 
     def delete(self, request: Request) -> Response:
         credential = request.auth
-        if not isinstance(credential, KeyCredential):
+        if not isinstance(credential, KeyCredential | JwtCredential):
             raise NotFound("token")
         with transaction.atomic():
-            AccessKey.objects.filter(pk=credential.key.pk).revoke()
-            end_tokens(credential.key.owner_number)
+            if isinstance(credential, JwtCredential):
+                ClientToken.objects.filter(pk=credential.token.pk).revoke()
+                end_tokens(credential.token.agent_id)
+            else:
+                AccessKey.objects.filter(pk=credential.key.pk).revoke()
+                end_tokens(credential.key.owner_number)
         request.auth = None
         return Response(status=204)

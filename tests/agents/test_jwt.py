@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agents.models import Agent, ClientToken, SigningKey
+from agents.models import Action, Agent, ClientToken, RecordEntry, SigningKey
 from agents.models.signing import keyring
 from rdv.api.views import ResourceViewSet
 from rdv.settings import SignInLimit
@@ -227,6 +227,24 @@ def test_what_ends_a_triple_ends_it_at_once(cast, sign_in, anonymous, token, end
     assert anonymous.get(AGENTS, headers=bearer(token)).status_code == 200
     end(cast.martine, sign_in(cast.martine))
     assert reason(anonymous.get(AGENTS, headers=bearer(token))) == why
+
+
+def test_it_ends_itself(cast, sign_in, anonymous, token):
+    another = log_in(cast.martine)
+    assert anonymous.delete("/api/v1/token", headers=bearer(token)).status_code == 204
+    assert reason(anonymous.get(AGENTS, headers=bearer(token))) == "revoked"
+    assert anonymous.get(AGENTS, headers=bearer(another)).status_code == 200
+
+
+def test_the_record_tells_of_it(cast, anonymous, token):
+    assert RecordEntry.objects.filter(action=Action.SIGNED_IN, agent_id=cast.martine.pk).count() == 1
+    anonymous.patch(
+        f"/api/v1/absences/{AbsenceFactory(agent=cast.bruno).pk}", {"title": "Autre"}, headers=bearer(token)
+    )
+    assert RecordEntry.objects.filter(action=Action.UPDATED, credential_kind="jwt", actor_id=cast.martine.pk).exists()
+    ClientToken.objects.all().revoke()
+    anonymous.get(AGENTS, headers=bearer(token))
+    assert RecordEntry.objects.filter(action=Action.REFUSED, credential_kind="jwt", actor_id=cast.martine.pk).exists()
 
 
 def test_it_counts_among_the_clients_of_its_agent(now, settings, cast, anonymous):

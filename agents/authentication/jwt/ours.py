@@ -63,8 +63,9 @@ def accept(text: str, header: Mapping[str, Any]) -> JwtCredential:
         token = ClientToken.objects.presented(client)
     if token is None or claims["sub"] != str(token.agent_id):
         raise Unauthenticated(Refused.UNKNOWN)
+    credential = JwtCredential(token, secret)
     refusal = token.refusal(token.agent.uid, secret)
     if refusal:
-        raise Unauthenticated(refusal)
+        raise Unauthenticated(refusal).of(credential if refusal != Refused.UNKNOWN else None)
     token.touch()
-    return JwtCredential(token, secret)
+    return credential

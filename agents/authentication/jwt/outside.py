@@ -61,9 +61,10 @@ def accept(text: str, header: Mapping[str, Any], configuration: OidcIssuer) -> O
     agent = None if "events" in claims else _agent(claims, configuration.match)
     if agent is None:
         raise Unauthenticated(Refused.UNKNOWN)
+    credential = OidcCredential(agent, configuration.issuer)
     if not agent.usable:
-        raise Unauthenticated(Refused.AGENT_DISABLED)
-    return OidcCredential(agent, configuration.issuer)
+        raise Unauthenticated(Refused.AGENT_DISABLED).of(credential)
+    return credential
 
 
 def _agent(claims: Mapping[str, Any], match: tuple[str, ...]) -> Agent | None:
