@@ -42,8 +42,8 @@ from django.urls import reverse
 from django.utils.log import AdminEmailHandler
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter, get_exception_reporter_class
 
-from agents import authentication, tokens
-from agents.authentication import signature
+from agents import tokens
+from agents.authentication import shared_secret, signature
 from agents.models import Agent, ClientToken
 from agents.models.credentials import ClientTokenQuerySet
 from rdv.sessions import SessionStore, row_key
@@ -704,7 +704,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
         return hmac.compare_digest(one, other)
 
     monkeypatch.setattr(tokens, "compare_digest", compare)
-    monkeypatch.setattr(authentication, "hmac", SimpleNamespace(new=hmac.new, compare_digest=compare))
+    monkeypatch.setattr(shared_secret, "hmac", SimpleNamespace(new=hmac.new, compare_digest=compare))
     return pairs
 
 
