@@ -52,6 +52,32 @@ def test_everything_has_a_default(settings_with):
         ("RDV_PUBLIC_URL", "https://rdv.agence.test/chemin"),
         ("RDV_TRUSTED_PROXIES", "-1"),
         ("RDV_TRUSTED_PROXIES", "one"),
+        ("RDV_JWT_LIFETIME", "1"),
+        ("RDV_OIDC_ISSUERS", ""),
+        ("RDV_OIDC_ISSUERS", "https://sso.agence.test"),
+        ("RDV_OIDC_ISSUERS", "{}"),
+        ("RDV_OIDC_ISSUERS", "[1]"),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://sso.agence.test"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"http://sso.agence.test","audience":"rdv"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://sso.agence.test?a","audience":"rdv"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://me:secret@sso.agence.test","audience":"rdv"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://","audience":"rdv"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":1,"audience":"rdv"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":[]}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":[1]}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","algorithms":["HS256"]}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","algorithms":["none"]}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","leeway":301}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","leeway":"60"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","leeway":true}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","jwks_uri":"http://a.test/keys"}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","jwks_uri":1}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","match":["name"]}]'),
+        ("RDV_OIDC_ISSUERS", '[{"issuer":"https://a.test","audience":"rdv","audiences":"rdv"}]'),
+        (
+            "RDV_OIDC_ISSUERS",
+            '[{"issuer":"https://a.test","audience":"rdv"},{"issuer":"https://b.test","audience":"rdv"}]',
+        ),
         ("RDV_TOKEN_LIFETIME", "24"),
         ("RDV_TOKEN_LIFETIME", "0h"),
         ("RDV_TOKEN_LIFETIME", "1 day"),
@@ -98,11 +124,30 @@ def test_a_value_that_is_not_understood_stops_the_start_and_is_named(settings_wi
             "https://a.test,http://localhost:3000",
             ["https://a.test", "http://localhost:3000"],
         ),
+        ("RDV_JWT_LIFETIME", "15m", datetime.timedelta(minutes=15)),
+        ("RDV_OIDC_ISSUERS", "[]", ()),
+        (
+            "RDV_OIDC_ISSUERS",
+            '[{"issuer":"https://a.test/realm","audience":"rdv"}]',
+            (("https://a.test/realm", ("rdv",), ("RS256", "ES256"), 60, "", ("sub", "email")),),
+        ),
+        (
+            "RDV_OIDC_ISSUERS",
+            '[{"issuer":"http://127.0.0.1:8080","audience":["a","b"],"algorithms":"EdDSA","leeway":0,'
+            '"jwks_uri":"http://localhost:1/keys","match":"email"}]',
+            (("http://127.0.0.1:8080", ("a", "b"), ("EdDSA",), 0, "http://localhost:1/keys", ("email",)),),
+        ),
         ("RDV_MAX_BODY_BYTES", "2048", 2048),
     ],
 )
 def test_a_value_that_is_understood(settings_with, name, value, read):
     assert settings_with(**{name: value})[name] == read
+
+
+def test_no_other_issuer_may_be_this_server(settings_with):
+    issuers = '[{"issuer":"https://rdv.agence.test","audience":"rdv"}]'
+    with pytest.raises(ImproperlyConfigured, match="RDV_OIDC_ISSUERS"):
+        settings_with(RDV_PUBLIC_URL="https://rdv.agence.test", RDV_OIDC_ISSUERS=issuers)
 
 
 def test_sign_in_limit_off_switches_the_slowing_off(settings_with):
