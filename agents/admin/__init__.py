@@ -1,5 +1,5 @@
 """The administration pages of who."""
 
-from . import agent, credentials, directory, record
+from . import accounts, agent, credentials, directory, record
 
-__all__ = ["agent", "credentials", "directory", "record"]
+__all__ = ["accounts", "agent", "credentials", "directory", "record"]

@@ -176,7 +176,7 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     search_fields = ("last_name", "first_name", "email")
     search_help_text = _("Nom, prénom ou e-mail ; les accents ne comptent pas")
     actions = ("deactivate", "reactivate", "revoke_tokens")
-    lists = ((_("jetons"), "agents_clienttoken", "agent"),)
+    lists = ((_("jetons"), "agents_clienttoken", "agent"), (_("clés"), "agents_accesskey", "agent"))
 
     # The list.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 from django import forms
@@ -63,7 +64,10 @@ class PeriodForm(forms.Form):
 
     def _moment(self, name: str, *, end_of_day: bool) -> Any:
         text = self.cleaned_data[name]
-        return make_aware(read_moment(text, end_of_day=end_of_day), PARIS) if text else None
+        try:
+            return make_aware(read_moment(text, end_of_day=end_of_day), PARIS).astimezone(UTC) if text else None
+        except OverflowError:  # the very first day: everything is after it
+            return None
 
 
 class Activity(Page):

@@ -59,7 +59,9 @@ class NewKey(Page):
         spend(request.session, request.POST["once"])
         key, secret = self.change(form.make)
         (line,) = described([key], request.user.reach.named)
-        return shown_once(request, "agents/new_key_shown.html", {"line": line, "secret": secret})
+        page = render(request, "agents/new_key_shown.html", secret_shown(request, secret) | {"line": line})
+        page["Cache-Control"] = "no-store"
+        return page
 
     def _ask(self, form: NewKeyForm, once: str | None = None, status: int = 200) -> HttpResponse:
         context = {"form": form, "once": once or fresh(self.request.session)}
@@ -120,16 +122,18 @@ class DeleteKey(OwnKey):
 # A key in words.
 
 
-def described(keys: Iterable[AccessKey], named: Iterable[int]) -> list[dict[str, Any]]:
-    """What a page says of each key; `named`: the organisations whose names may be said."""
-    keys, named = list(keys), set(named)
-    chosen = {pk for key in keys for pk in key.organisations or ()} & named
+def described(keys: Iterable[AccessKey], named: Iterable[int] | None = None) -> list[dict[str, Any]]:
+    """What a page says of each key; `named`: the organisations whose names may be said, None is any."""
+    keys = list(keys)
+    chosen = {pk for key in keys for pk in key.organisations or ()}
+    if named is not None:
+        chosen &= set(named)
     names = dict(Organisation.objects.filter(pk__in=chosen).values_list("pk", "name")) if chosen else {}
     return [
         {
             "key": key,
             "state": key.state.value,
-            "state_name": state_name(key.state),
+            "state_name": state_label(key.state),
             "end": end_of(key),
             "resources": resources_of(key),
             "organisations": organisations_of(key, names),
@@ -138,7 +142,7 @@ def described(keys: Iterable[AccessKey], named: Iterable[int]) -> list[dict[str,
     ]
 
 
-def state_name(state: KeyState) -> str:
+def state_label(state: KeyState) -> str:
     match state:
         case KeyState.ACTIVE:
             return _("Active")
@@ -195,14 +199,11 @@ def spend(session: SessionBase, number: str) -> None:
     session[_ASKED] = [other for other in session.get(_ASKED, ()) if other != number]
 
 
-def shown_once(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page with the `secret`, and lines to try it with that work as they are."""
+def secret_shown(request: HttpRequest, secret: str) -> dict[str, Any]:
+    """What `agents/secret.html` shows: the key, and lines to try it with that work as they are."""
     address = f"{origin(request)}{reverse('me')}"
-    secret = context["secret"]
     lines = {
         "curl": f"curl --silent --show-error --fail-with-body --header 'Authorization: Bearer {secret}' '{address}'",
         "HTTPie": f"http '{address}' 'Authorization:Bearer {secret}'",
     }
-    page = render(request, template, context | {"lines": lines, "api_is_off": not settings.RDV_API})
-    page["Cache-Control"] = "no-store"
-    return page
+    return {"secret": secret, "lines": lines, "api_is_off": not settings.RDV_API}

@@ -721,7 +721,9 @@ OWN_PAGES = {
 }
 MODELS = (
     "absences_absence",
+    "agents_accesskey",
     "agents_agent",
+    "agents_apiaccount",
     "agents_clienttoken",
     "agents_organisation",
     "agents_recordentry",
@@ -733,7 +735,7 @@ MODELS = (
 # rows only with a right.
 PAGES = {
     *("index", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n", "view_on_site"),
-    *("app_list", "auth_user_password_change"),
+    *("app_list", "auth_user_password_change", "agents_apiaccount_key"),
     *(f"{model}_{page}" for model in MODELS for page in ("changelist", "add", "history", "delete", "change")),
     None,  # what leads from an address to another, and what is none
 }
