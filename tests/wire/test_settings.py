@@ -133,9 +133,8 @@ def test_a_value_that_is_not_understood_stops_the_start_and_is_named(settings_wi
         ),
         (
             "RDV_OIDC_ISSUERS",
-            '[{"issuer":"http://127.0.0.1:8080","audience":["a","b"],"algorithms":"EdDSA","leeway":0,'
-            '"jwks_uri":"http://localhost:1/keys","match":"email"}]',
-            (("http://127.0.0.1:8080", ("a", "b"), ("EdDSA",), 0, "http://localhost:1/keys", ("email",)),),
+            '[{"issuer":"http://127.0.0.1:80","audience":["a","b"],"algorithms":"EdDSA","leeway":0,"match":"email"}]',
+            (("http://127.0.0.1:80", ("a", "b"), ("EdDSA",), 0, "", ("email",)),),
         ),
         ("RDV_MAX_BODY_BYTES", "2048", 2048),
     ],
