@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -101,6 +102,7 @@ def _by_session(request: HttpRequest) -> dict[str, Any]:
     return acted(user) | {"credential_kind": "session"}
 
 
+@cache
 def _program() -> str:
     """The command that runs, as it was called."""
     program, *arguments = sys.argv or [""]

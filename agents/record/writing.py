@@ -12,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.utils import timezone
 
 from agents.models.record import MAX_NAME, Action, RecordEntry
 from agents.models.recorded import Recorded
@@ -24,7 +25,7 @@ HIDDEN = "***"
 Changes = dict[str, list[Any]]
 
 # What is to be written together, while somebody gathers.
-_gathered: ContextVar[list[RecordEntry] | None] = ContextVar("gathered", default=None)
+_gathered: ContextVar[list[dict[str, Any]] | None] = ContextVar("gathered", default=None)
 
 
 def note(
@@ -39,19 +40,20 @@ def note(
     **columns: Any,
 ) -> None:
     """Write an entry: what happened to which object, whose matter it is. `columns` go before those of the origin."""
-    entry = RecordEntry(
-        action=action,
-        resource=resource,
-        object_id=id,
-        object_name=name[:MAX_NAME],
-        changes=changes or {},
-        agent_id=agent,
-        organisation_id=organisation,
-        **origin() | columns,
-    )
+    entry = origin() | {
+        "at": timezone.now(),
+        "action": str(action),
+        "resource": resource,
+        "object_id": id,
+        "object_name": name[:MAX_NAME],
+        "changes": changes or {},
+        "agent_id": agent,
+        "organisation_id": organisation,
+        **columns,
+    }
     together = _gathered.get()
     if together is None:
-        entry.save()
+        RecordEntry(**entry).save()
     else:
         together.append(entry)
 
@@ -62,14 +64,14 @@ def gathered() -> Iterator[None]:
     if _gathered.get() is not None:  # whoever began writes
         yield
         return
-    entries: list[RecordEntry] = []
+    entries: list[dict[str, Any]] = []
     before = _gathered.set(entries)
     try:
         yield
     finally:
         _gathered.reset(before)
     if len(entries) == 1:
-        entries[0].save()
+        RecordEntry(**entries[0]).save()
     elif entries:
         RecordEntry.insert_all(entries)
 

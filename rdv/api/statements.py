@@ -8,7 +8,7 @@ the ORM wrote.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -145,20 +145,29 @@ class SavedAlike(models.Model):
             return cursor.fetchall()
 
     @classmethod
-    def insert_all(cls, rows: Sequence[models.Model], using: str = DEFAULT_DB_ALIAS) -> None:
-        """Insert many rows with one statement, and leave their keys unknown. `bulk_create` writes as many statements as
-        SQLite's limit of parameters asks for, each of them compiled.
+    def insert_all(cls, rows: Sequence[Mapping[str, Any]], using: str = DEFAULT_DB_ALIAS) -> None:
+        """Insert rows given by their columns, what is not given by its default, with one statement; nothing tells their
+        keys. `bulk_create` writes as many statements as SQLite's limit of parameters asks for, each of them compiled,
+        of instances that cost as much again.
         """
         connection = connections[using]
         fields = [field for field in cls._meta.concrete_fields if not field.primary_key]
         query = InsertQuery(cls)
-        query.insert_values(fields, list(rows[:1]), raw=False)
+        query.insert_values(fields, [cls()], raw=False)
         sql = query.get_compiler(using).as_sql()[0][0]
-        values = [
-            [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields] for row in rows
-        ]
+        as_they_are = (models.CharField, models.IntegerField)
+        columns = [(field.attname, field, isinstance(field, as_they_are)) for field in fields]
+        defaults = {field.attname: field.get_default() for field in fields}
+
+        def values(row: Mapping[str, Any]) -> list[Any]:
+            whole = {**defaults, **row}
+            return [
+                whole[name] if plain else field.get_db_prep_save(whole[name], connection)
+                for name, field, plain in columns
+            ]
+
         with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
-            cursor.executemany(sql, values)
+            cursor.executemany(sql, list(map(values, rows)))
 
     # The type stubs are those of a later Django, where it returns rows.
     def _do_update(  # type: ignore[override]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from agents.models import (
     RecordEntry,
     Service,
 )
-from agents.record import gathered
+from agents.record import gathered, note
 from agents.record.origin import RecordMiddleware, origin
 from tests.conftest import NOW, WireClient
 from tests.factories import PASSWORD, AgentFactory, OrganisationFactory
@@ -450,3 +451,16 @@ def test_an_action_on_many_agents_tells_of_each(cast: SimpleNamespace, client: A
     entries = told_since(before)
     assert {entry.object_id for entry in entries} == {cast.bruno.pk, cast.chloe.pk}
     assert [entry.changes for entry in entries] == [{"is_active": [True, False]}] * 2
+
+
+def test_what_is_told_together_is_stored_as_what_is_told_alone(cast: SimpleNamespace, mark: int) -> None:
+    changes = {"first_day": [None, datetime.date(2026, 12, 1)], "title": ["é", None], "services": [[], [1]]}
+    told = {"id": 7, "name": "Congés", "changes": changes, "agent": cast.bruno.pk, "code": "x", "repeated": 3}
+    note("created", "absence", **told)
+    with gathered():
+        note("created", "absence", **told)
+        note("created", "absence", **told)
+    one, *others = RecordEntry.objects.filter(pk__gt=mark).order_by("pk").values()
+    assert others == [one | {"id": other["id"]} for other in others]
+    assert len(others) == 2
+    assert one["changes"] == {"first_day": [None, "2026-12-01"], "title": ["é", None], "services": [[], [1]]}

@@ -70,7 +70,10 @@ def test_an_entry_shows_what_was_there_before_and_after(browser: Client, change:
 def test_the_list_is_searched_and_filtered(
     cast: SimpleNamespace, browser: Client, change: RecordEntry, query: dict[str, str], found: bool
 ) -> None:
-    chosen = {name: getattr(getattr(cast, value, None), "pk", value) for name, value in query.items()}
+    chosen = {
+        name: getattr(getattr(cast, value, None), "pk", value) if name in ("agent", "organisation") else value
+        for name, value in query.items()
+    }
     assert (address(change) in text(browser.get(LIST, chosen))) is found
 
 
