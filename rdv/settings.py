@@ -436,6 +436,7 @@ _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     # Readers never wait; writers queue for the lock instead of failing half-way; a commit is on the disk when it is
     # acknowledged.
+    _database["ENGINE"] = "rdv.sqlite3"
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import requests
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from rdv import VERSION, health
 from rdv.health import FRESH, Health, Readiness
@@ -260,7 +260,7 @@ def test_a_database_that_does_not_answer_is_told_and_nothing_more(server: Server
 
 @contextmanager
 def writes_wait(address: str) -> Iterator[None]:
-    """Whoever writes meanwhile, waits, and with them all who wait for their turn."""
+    """Whoever writes meanwhile, waits; on PostgreSQL, and with them all who wait for their turn."""
     parts = urlsplit(address)
     if parts.scheme == "sqlite":
         with sqlite3.connect(parts.path[1:] if parts.path.startswith("//") else parts.path) as lock:
@@ -273,24 +273,29 @@ def writes_wait(address: str) -> Iterator[None]:
             lock.rollback()
 
 
+PROXIED = {"Host": "rdv.agence.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.1"}
+
+
+def sign_in(server: Server) -> int:
+    """A write: the failure is counted."""
+    pair = {"email": "x@exemple.test", "password": "x"}
+    address = f"{server.address}/api/v1/auth/sign_in"
+    return requests.post(address, json=pair, headers=PROXIED, timeout=60).status_code
+
+
+def look(server: Server) -> int:
+    return requests.get(f"{server.address}/api/v1/absences", headers=PROXIED, timeout=60).status_code
+
+
 @pytest.mark.live
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="there readers have their turn while a writer waits")
 def test_it_answers_at_once_while_nobody_gets_a_turn(server: Server):
-    proxied = {"Host": "rdv.agence.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.1"}
-
-    def sign_in() -> int:
-        pair = {"email": "x@exemple.test", "password": "x"}
-        address = f"{server.address}/api/v1/auth/sign_in"
-        return requests.post(address, json=pair, headers=proxied, timeout=60).status_code
-
-    def look() -> int:
-        return requests.get(f"{server.address}/api/v1/absences", headers=proxied, timeout=60).status_code
-
     with ThreadPoolExecutor(110) as crowd:
         with writes_wait(server.environment["DATABASE_URL"]):
-            waiting = [crowd.submit(sign_in)]
-            while not wait([crowd.submit(look)], 1).not_done:
+            waiting = [crowd.submit(sign_in, server)]
+            while not wait([crowd.submit(look, server)], 1).not_done:
                 assert not waiting[0].done()
-            waiting += [crowd.submit(look) for _ in range(100)]
+            waiting += [crowd.submit(look, server) for _ in range(100)]
             began = time.monotonic()
             for _ in range(20):
                 assert ask(server, "/health/live") == (200, LIVE)
@@ -298,3 +303,17 @@ def test_it_answers_at_once_while_nobody_gets_a_turn(server: Server):
             assert not any(one.done() for one in waiting)
         assert [one.result() for one in waiting] == [401] * 101
     assert took < 5
+
+
+@pytest.mark.live
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL locks rows, not the whole database")
+def test_whoever_reads_is_served_while_writers_wait(server: Server):
+    """A `provision`, a copy or a migration may hold SQLite's lock for seconds; the server has one worker here."""
+    with ThreadPoolExecutor(8) as crowd:
+        with writes_wait(server.environment["DATABASE_URL"]):
+            writers = [crowd.submit(sign_in, server) for _ in range(8)]
+            assert not wait(writers, 1).done
+            for _ in range(10):
+                assert look(server) == 401
+            assert not any(one.done() for one in writers)
+        assert [one.result() for one in writers] == [401] * 8

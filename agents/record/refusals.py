@@ -34,7 +34,7 @@ WINDOW = 60  # seconds
 OF_ONE_ORIGIN = 20
 OF_ALL = 100
 REMEMBERED = 1000  # kinds of refusals whose number left out is kept
-LOCKED = 250  # milliseconds for which SQLite may make a refusal wait for whoever writes
+LOCKED = 0.25  # seconds for which SQLite may make a refusal wait for whoever writes
 
 
 class Bound:
@@ -180,10 +180,8 @@ def _hardly_waiting() -> Iterator[None]:
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
-    connection.ensure_connection()
-    usual = connection.connection.execute("PRAGMA busy_timeout").fetchone()[0]
-    connection.connection.execute(f"PRAGMA busy_timeout = {LOCKED}")
+    usual, connection.patience = connection.patience, LOCKED
     try:
         yield
     finally:
-        connection.connection.execute(f"PRAGMA busy_timeout = {usual}")
+        connection.patience = usual

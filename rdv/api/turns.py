@@ -94,6 +94,13 @@ class Turns:
             self._take(returning=True)
             self._waiting_aside -= 1
 
+    def pause(self, seconds: float) -> None:
+        """Others have their turn for so long. This thread keeps its connections: they are in the midst of something."""
+        self._hand_over()
+        time.sleep(seconds)
+        self._wait(returning=True)
+        _here.turns = self
+
     @contextmanager
     def without(self) -> Iterator[None]:
         """While this thread waits for somebody else, others have their turn. Raises Busy when too many wait already.
@@ -123,6 +130,15 @@ class Turns:
             return future.result()
 
     def _take(self, *, returning: bool = False) -> None:
+        self._wait(returning=returning)
+        self._pick_up()
+        _here.turns = self
+
+    def _give(self) -> None:
+        self._put_down()
+        self._hand_over()
+
+    def _wait(self, *, returning: bool) -> None:
         waiter = None
         with self._lock:
             if self._taken:
@@ -134,12 +150,9 @@ class Turns:
             self._taken = True
         if waiter and not waiter.wait():
             raise Busy
-        self._pick_up()
-        _here.turns = self
 
-    def _give(self) -> None:
+    def _hand_over(self) -> None:
         _here.turns = None
-        self._put_down()
         with self._lock:
             if self._returning:
                 waiter: _Waiter | None = self._returning.popleft()
@@ -188,6 +201,12 @@ def without_turn() -> Iterator[None]:
     turns: Turns | None = getattr(_here, "turns", None)
     with turns.without() if turns else nullcontext():
         yield
+
+
+def pause(seconds: float) -> None:
+    """So many seconds pass while others have their turn, who use other connections than this thread's."""
+    turns: Turns | None = getattr(_here, "turns", None)
+    turns.pause(seconds) if turns else time.sleep(seconds)
 
 
 def _in_transaction() -> bool:
