@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +14,12 @@ from django.utils import timezone
 
 from agents import tokens
 from agents.authentication import TripleCredential, signature
+from agents.authentication.jwt import signed
 from agents.models import AccessKey, AccountRole, Agent, ApiAccount, ClientToken
 from agents.models.keys import end_of
 from tests.conftest import WireClient
 from tests.factories import AbsenceFactory, AgentFactory
+from tests.identity_provider import IdentityProvider
 
 ABSENCES = "/api/v1/absences"
 CARRIERS = {
@@ -93,23 +96,71 @@ def triple(owner: Agent, state: str) -> str | None:
     return one_string(sent)
 
 
-def made(kind: str, state: str, cast: SimpleNamespace) -> str | None:
+def web_token(owner: Agent, state: str) -> str | None:
+    token, secret = ClientToken.objects.issue(owner)
+    rows = ClientToken.objects.filter(pk=token.pk)
+    if state == "expired":
+        token.expires_at = timezone.now() - datetime.timedelta(minutes=1)
+    elif state == "unknown":
+        secret = tokens.new_secret()
+    text = signed(token, secret)
+    match state:
+        case "deactivated":
+            return None
+        case "one character flipped":
+            return flipped_in(text, -20)
+        case "revoked":
+            rows.revoke()
+        case "owner disabled":
+            Agent.objects.filter(pk=owner.pk).update(is_active=False)
+        case "deleted":
+            rows.delete()
+    return text
+
+
+def token_of(provider: IdentityProvider, owner: Agent, state: str) -> str | None:
+    end = int(time.time()) + (-99 if state == "expired" else 99)
+    text = provider.token(email=owner.email, email_verified=True, exp=end)
+    match state:
+        case "deactivated" | "revoked" | "deleted":  # that is the provider's business
+            return None
+        case "unknown":
+            return provider.token(email="nobody@exemple.test", email_verified=True)
+        case "one character flipped":
+            return flipped_in(text, -20)
+        case "owner disabled":
+            Agent.objects.filter(pk=owner.pk).update(is_active=False)
+    return text
+
+
+def flipped_in(text: str, place: int) -> str:
+    return text[:place] + ("a" if text[place] != "a" else "b") + text[place + 1 :]
+
+
+def made(kind: str, state: str, cast: SimpleNamespace, provider: IdentityProvider | None = None) -> str | None:
     match kind:
         case "personal token":
             return key(cast.martine, state)
         case "account's token":
             return key(account_of(cast), state)
+        case "JSON Web Token":
+            return web_token(cast.martine, state)
+        case "identity provider's token" if provider:
+            return token_of(provider, cast.martine, state)
     return triple(cast.martine, state)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("kind", ["personal token", "account's token", "triple in one piece"])
+@pytest.mark.parametrize(
+    "kind",
+    ["personal token", "account's token", "triple in one piece", "JSON Web Token", "identity provider's token"],
+)
 def test_each_kind_in_each_state_is_answered_alike_in_each_carrier(
-    kind: str, state: str, carrier: str, cast: SimpleNamespace, anonymous: WireClient
+    kind: str, state: str, carrier: str, cast: SimpleNamespace, anonymous: WireClient, provider: IdentityProvider
 ) -> None:
-    secret = made(kind, state, cast)
+    secret = made(kind, state, cast, provider)
     if secret is None:
         return
     status, reason = STATES[state]
