@@ -338,8 +338,9 @@ class AgentAdmin(HouseAdmin, UserAdmin):
         self._report(request, ngettext("%(count)d jeton révoqué.", "%(count)d jetons révoqués.", count), count)
 
     def _set(self, request: HttpRequest, agents: Any, *, is_active: bool) -> int:
-        pks = agents.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-        changed = Agent.objects.filter(pk__in=list(pks))
+        # Not of `agents` themselves: a list that is filtered by what hangs on them is one of distinct rows.
+        held = Agent.objects.filter(pk__in=agents.values("pk")).select_for_update(no_key=True).order_by("pk")
+        changed = Agent.objects.filter(pk__in=list(held.values_list("pk", flat=True)))
         self._log(request, changed, _("Réactivé.") if is_active else _("Désactivé."))
         for agent in changed:
             agent.is_active = is_active

@@ -589,6 +589,15 @@ def test_agents_are_deactivated_and_reactivated_by_actions(browser: Client, cast
     assert set(Agent.objects.filter(is_active=False)) == {cast.chloe}
 
 
+@pytest.mark.parametrize("action", ["deactivate", "reactivate", "revoke_tokens", "delete_selected"])
+def test_an_action_may_be_taken_on_a_list_filtered_by_what_hangs_on_agents(
+    browser: Client, cast: SimpleNamespace, action: str
+) -> None:
+    where = f"{reverse('admin:agents_agent_changelist')}?user_permissions=12&groups=1"
+    answer = browser.post(where, {"action": action, "_selected_action": [cast.bruno.pk]}, follow=True)
+    assert answer.status_code == 200
+
+
 def test_an_action_is_written_in_the_history_of_each_agent(browser: Client, cast: SimpleNamespace) -> None:
     act(browser, "deactivate", cast.bruno, cast.chloe)
     assert LogEntry.objects.filter(object_id__in=(cast.bruno.pk, cast.chloe.pk)).count() == 2
