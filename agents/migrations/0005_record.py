@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'journal',
                 'ordering': ('-pk',),
                 'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['agent_id', 'id'], name='record_agent'), models.Index(fields=['actor_id', 'id'], name='record_actor'), models.Index(fields=['resource', 'object_id', 'id'], name='record_object'), models.Index(fields=['at'], name='record_at'), models.Index(condition=models.Q(('acting_for_id__isnull', False)), fields=['acting_for_id', 'id'], name='record_acting_for'), models.Index(condition=models.Q(('organisation_id__isnull', False)), fields=['organisation_id', 'id'], name='record_organisation')],
+                'indexes': [models.Index(fields=['agent_id', 'id'], name='record_agent'), models.Index(fields=['actor_id', 'id'], name='record_actor'), models.Index(fields=['object_id', 'resource', 'id'], name='record_object'), models.Index(fields=['at'], name='record_at'), models.Index(condition=models.Q(('acting_for_id__isnull', False)), fields=['acting_for_id', 'id'], name='record_acting_for'), models.Index(condition=models.Q(('organisation_id__isnull', False)), fields=['organisation_id', 'id'], name='record_organisation')],
             },
         ),
     ]

@@ -106,7 +106,8 @@ class RecordEntry(SavedAlike):
         indexes = (
             models.Index(fields=("agent_id", "id"), name="record_agent"),
             models.Index(fields=("actor_id", "id"), name="record_actor"),
-            models.Index(fields=("resource", "object_id", "id"), name="record_object"),
+            # Not the resource first: it would pass for a way to a list that is narrowed by it alone.
+            models.Index(fields=("object_id", "resource", "id"), name="record_object"),
             models.Index(fields=("at",), name="record_at"),
             models.Index(
                 fields=("acting_for_id", "id"), name="record_acting_for", condition=Q(acting_for_id__isnull=False)

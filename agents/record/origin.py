@@ -53,7 +53,7 @@ def origin() -> dict[str, Any]:
     if request is None:
         return {"actor_kind": "system", "actor_name": _command.get() or _program()}
     credential = getattr(request, "credential", None) or getattr(request, "auth", None)
-    return place_of(request) | (_by_credential(credential) if credential else _by_session(request))
+    return place_of(request) | (by_credential(credential) if credential else _by_session(request))
 
 
 def place_of(request: HttpRequest) -> dict[str, Any]:
@@ -80,7 +80,8 @@ def acted(actor: Any, *, acting_for: Any = None) -> dict[str, Any]:
     return columns
 
 
-def _by_credential(credential: Any) -> dict[str, Any]:
+def by_credential(credential: Any) -> dict[str, Any]:
+    """The columns for who acts with `credential`, and for whom."""
     actor, caller = credential.actor, credential.caller
     return acted(actor, acting_for=None if caller is actor else caller) | presented(credential)
 

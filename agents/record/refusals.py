@@ -25,7 +25,7 @@ from rdv.api.errors import WireError
 from rdv.api.parsers import MAX_ID, leading_integer
 from rdv.api.signals import refused
 
-from .origin import acted, origin
+from .origin import acted, by_credential, origin
 from .writing import note
 
 logger = logging.getLogger("rdv.record")
@@ -143,7 +143,7 @@ def _of(presented: Any) -> dict[str, Any]:
             return acted(presented.agent) | _credential("token", presented)
         case Agent():
             return acted(presented) | {"credential_kind": "shared_secret"}
-    return acted(presented.actor) | _credential(presented.kind, getattr(presented, "key", None))
+    return by_credential(presented)
 
 
 def _credential(kind: str, row: Any) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class ResourceViewSet(WireView, ViewSet):
         if self.filters and asks_for_less(self.filters, self.params):
             visible = self.model.objects.visible_to(request.user)
             asked: Any = filtered(visible, self.filters, self.params, request)
-            fetch = rows_of(asked.for_wire(), self.reading().columns)
+            fetch = self.rows(asked)
         page = paginate(self.params, fetch, self.reading())
         body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
         return Response(body, headers=page.headers(request))
@@ -181,8 +181,11 @@ class ResourceViewSet(WireView, ViewSet):
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way
         says it here.
         """
-        visible = self.model.objects.visible_to(self.request.user)
-        return rows_of(visible.for_wire(), self.reading().columns)(start, size, key)
+        return self.rows(self.model.objects.visible_to(self.request.user))(start, size, key)
+
+    def rows(self, queryset: Any) -> Fetch:
+        """How rows of a list are counted and read."""
+        return rows_of(queryset.for_wire(), self.reading().columns)
 
     @classmethod
     def changeable_by(cls, agent: Any) -> models.QuerySet[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.models import AccessKey, AccountRole, AgentRole, ApiAccount, Grant, RecordEntry
+from agents.views import record
 from tests.conftest import WireClient
 from tests.factories import AbsenceFactory, OrganisationFactory
 
@@ -156,6 +157,30 @@ def test_the_newest_comes_first_a_hundred_at_a_time(cast: SimpleNamespace, sign_
     assert len(ids) == 100
     assert ids == sorted(ids, reverse=True)
     assert listed(martine, "?resource=organisation&cursor=") == entries
+
+
+def test_many_entries_are_counted_so_far_and_all_can_be_walked_through(
+    cast: SimpleNamespace, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        cast.mds.name = f"MDS {number}"
+        cast.mds.save()
+        cast.lille.name = f"Lille {number}"
+        cast.lille.save()
+    martine = sign_in(cast.martine)
+    query = "?resource=organisation&action=updated"
+    everything = [entry["id"] for entry in listed(martine, query)]
+    assert len(everything) == 12
+    monkeypatch.setattr(record, "COUNTED", 10)
+    assert [entry["id"] for entry in listed(martine, query)] == everything
+    assert martine.get(f"{AUDIT}{query}").json()["meta"]["total_count"] == 10
+    assert listed(martine, f"{query}&per=5&page=3") == []
+    walked, cursor = [], ""
+    while cursor is not None:
+        answer = martine.get(f"{AUDIT}{query}&per=5&cursor={cursor}").json()
+        walked += [entry["id"] for entry in answer["entries"]]
+        cursor = answer["meta"]["next_cursor"]
+    assert walked == everything
 
 
 @pytest.mark.parametrize(
