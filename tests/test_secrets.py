@@ -280,6 +280,49 @@ def by_pages(watch: Watch) -> None:
     crawl(watch)
 
 
+def by_own_pages(watch: Watch) -> None:
+    """An agent's own pages, and the key that is made there; those of an account, on the administration pages."""
+    planted, browser = watch.planted, requests.Session()
+    wrong = planted.plant("wrong password, own page", "Canari-faux-chez-soi 12 !")
+    page = watch.ask("GET", "/connexion", status=200, by=browser)
+    typed = {"username": MARTINE, "password": wrong, "csrfmiddlewaretoken": form_token(page)}
+    watch.ask("POST", "/connexion", status=200, by=browser, data=typed)
+    right = planted["password of Martine"]
+    watch.ask("POST", "/connexion", status=302, by=browser, data=typed | {"password": right})
+    planted.plant("session of an agent", browser.cookies["sessionid"])
+    make_key(watch, browser, "/cles/nouvelle", "key made on a page")
+    for path in ("/cles", "/cles/nouvelle", "/activite", "/deconnexion/partout", "/connexion"):
+        watch.ask("GET", path, status=302 if path == "/connexion" else 200, by=browser)
+    secret = planted["key made on a page"]
+    for carrier in ({"Authorization": f"Bearer {secret}"}, {"X-Api-Key": secret}):
+        watch.ask("GET", f"{API}/me", status=200, headers=carrier)
+    watch.ask("GET", f"{API}/me", status=401, headers={"X-API-Token": planted.plant("wrong key", secret[:-1] + "?")})
+    guess = {"secret": planted.plant("wrong secret of a first administrator", "canari_premier_secret")}
+    watch.ask("POST", "/premier-administrateur", status=403, by=browser, data=guess | {"csrfmiddlewaretoken": "x"})
+
+    add = "/admin/agents/apiaccount/add/"
+    form = {f"{rows}-{count}_FORMS": "0" for rows in ("roles", "grants") for count in ("TOTAL", "INITIAL")}
+    form["csrfmiddlewaretoken"] = form_token(watch.ask("GET", add, status=200, by=watch.admin))
+    answer = watch.ask("POST", add, status=302, by=watch.admin, data=form | {"name": "Intranet", "_continue": "1"})
+    making = answer.headers["Location"].replace("/change/", "/key/")
+    make_key(watch, watch.admin, making, "key of an account")
+    crawl(watch)
+
+
+def make_key(watch: Watch, browser: requests.Session, path: str, name: str) -> None:
+    """Plants the key; the answer that shows it, as it must, is not noted."""
+    page = watch.ask("GET", path, status=200, by=browser)
+    once = re.search(r'name="once" value="([^"]+)"', page.text)
+    assert once
+    form = {"name": "Nuit", "end": "30", "access": "true", "which_resources": "all", "which_organisations": "all"}
+    form |= {"once": once[1], "csrfmiddlewaretoken": form_token(page)}
+    answer = browser.post(watch.server.address + path, form, timeout=30)
+    assert "no-store" in answer.headers["Cache-Control"]
+    found = re.search(r"rdv_(?:pat|api)_\w{36}", answer.text)
+    assert found, answer.text
+    watch.planted.plant(name, found[0])
+
+
 def crawl(watch: Watch) -> set[str]:
     """Every page that a superuser reaches by links, each noted."""
     seen: set[str] = set()
@@ -330,6 +373,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             by_api(watch)
             by_mail(watch)
             by_pages(watch)
+            by_own_pages(watch)
             watch.rows = json.loads(server.manage("shell", "--no-imports", "-c", ROWS).strip().splitlines()[-1])
             yield watch
         finally:
@@ -394,12 +438,21 @@ def test_hashes_and_digests_are_in_their_own_columns_alone(watch: Watch) -> None
         for column, value in row.items()
         if any(part in value for part in hidden)
     }
-    assert where == {("agents_agent", "password"), ("agents_clienttoken", "digest"), ("django_session", "session_key")}
+    assert where == {
+        ("agents_accesskey", "digest"),
+        ("agents_agent", "password"),
+        ("agents_clienttoken", "digest"),
+        ("agents_firstsecret", "digest"),
+        ("django_session", "session_key"),
+    }
 
 
 def digests(watch: Watch) -> set[str]:
     columns = ("digest", "previous_digest", "last_digest")
-    return {row[name] for row in watch.rows["agents_clienttoken"] for name in columns} - {"None"}
+    of_tokens = {row[name] for row in watch.rows["agents_clienttoken"] for name in columns} - {"None"}
+    return of_tokens | {
+        row["digest"] for table in ("agents_accesskey", "agents_firstsecret") for row in watch.rows[table]
+    }
 
 
 @pytest.mark.live
@@ -425,11 +478,12 @@ def test_stolen_rows_sign_nobody_in(watch: Watch) -> None:
             tried = {
                 "token": status(f"{API}/me", **ours, **{"access-token": value.strip()}),
                 "bearer": status(f"{API}/me", Authorization=f"Bearer {bearer}"),
+                "key": status(f"{API}/me", **{"X-Api-Key": value.strip()}),
                 "signature": status(f"{API}/me", uid=MARTINE, **{"X-Agent-Auth-Signature": value.strip()}),
                 "session": status("/admin/", Cookie=cookie) if re.fullmatch(r"[\w-]+", value) else 302,
                 "link": status(reset) if re.fullmatch(r"[\w-]+", value) else 404,
             }
-            refused = {"token": 401, "bearer": 401, "signature": 401, "session": 302, "link": 404}
+            refused = {"token": 401, "bearer": 401, "key": 401, "signature": 401, "session": 302, "link": 404}
             assert tried == refused, value
         assert status(f"{API}/me", **watch.token) == 200
         assert status("/admin/", Cookie=f"sessionid={watch.planted['session, renewed']}") == 200
