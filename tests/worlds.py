@@ -24,8 +24,10 @@ from django.utils import timezone
 
 from absences.models import Absence
 from agents.authentication import TripleCredential, signature
+from agents.authentication.jwt import signed
 from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation
 from agents.models.keys import end_of
+from agents.models.signing import keyring
 from rdv.api.statements import Statement
 
 from . import oracle
@@ -41,7 +43,7 @@ FORM = "application/x-www-form-urlencoded"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 # Every way to say who one is, for an agent who may come in.
-KINDS = ("triple", "bearer", "signature", "key")
+KINDS = ("triple", "bearer", "signature", "key", "jwt")
 
 
 def mark(kind: str, name: str) -> str:
@@ -177,6 +179,7 @@ class Settled:
             "absence": self.absences,
         }
         self.marks = {mark(kind, name): (kind, name) for kind, rows in self.rows.items() for name in rows}
+        keyring.forget()  # of a world that is undone
         self.clients = {name: credentials(agent) for name, agent in self.agents.items()}
 
     def _agent(self, person: Person) -> Agent:
@@ -291,6 +294,7 @@ def credentials(agent: Agent) -> dict[str, WireClient]:
             {"X-Agent-Auth-Signature": signature(agent, settings.RDV_SHARED_SECRET), "uid": agent.uid}
         ),
         "key": bearing({"Authorization": f"Bearer {key_of(agent)}"}),
+        "jwt": bearing({"Authorization": f"Bearer {signed(token, secret)}"}),
     }
 
 
