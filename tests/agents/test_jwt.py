@@ -219,6 +219,7 @@ def change_password(agent, client):
         (lambda agent, client: client.delete("/api/v1/auth/sign_out?everywhere=true"), "revoked"),
         (change_password, "revoked"),
         (lambda agent, client: disable(agent), "agent_disabled"),
+        (lambda agent, client: Agent.objects.filter(pk=agent.pk).update(email=None), "agent_disabled"),
         (lambda agent, client: agent.leave(), "unknown"),
         (lambda agent, client: ClientToken.objects.all().delete(), "unknown"),
     ],

@@ -92,6 +92,11 @@ def test_an_agent_who_may_not_come_in(known_there, provider):
     refused(text, "agent_disabled")
 
 
+def test_an_agent_without_email_could_not_sign_in_either(known_there, provider):
+    Agent.objects.filter(pk=known_there.pk).update(email=None)
+    refused(provider.token(sub=SUB), "agent_disabled")
+
+
 def test_an_agent_who_left(known_there, provider):
     known_there.leave()
     refused(provider.token(sub=SUB), "agent_disabled")
@@ -131,6 +136,22 @@ def test_a_list_costs_as_many_queries_as_with_a_triple(known_there, provider, si
         return len(queries)
 
     assert cost(WireClient(), headers=bearer(text)) == cost(client) == 3
+
+
+@pytest.mark.parametrize("who", ["martine", "bruno", "chloe", "sophie", "thierry", "etienne"])
+def test_it_opens_what_a_triple_opens(who, cast, provider, sign_in):
+    agent = getattr(cast, who)
+    for one in vars(cast).values():
+        if isinstance(one, Agent):
+            AbsenceFactory(agent=one)
+    text = provider.token(email=agent.email, email_verified=True)
+    for resource in ("absences", "agents", "organisations", "services"):
+        answers = [
+            client.get(f"/api/v1/{resource}", headers=headers).json()
+            for client, headers in ((sign_in(agent), {}), (WireClient(), bearer(text)))
+        ]
+        assert answers[0] == answers[1]
+        assert answers[0]["meta"]["total_count"] or resource == "organisations"
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256", "RS512", "ES256", "ES384", "ES512", "EdDSA"])

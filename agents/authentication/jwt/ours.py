@@ -65,6 +65,8 @@ def accept(text: str, header: Mapping[str, Any]) -> JwtCredential:
         raise Unauthenticated(Refused.UNKNOWN)
     credential = JwtCredential(token, secret)
     refusal = token.refusal(token.agent.uid, secret)
+    if refusal is None and not token.agent.may_come_in:
+        refusal = Refused.AGENT_DISABLED
     if refusal:
         raise Unauthenticated(refusal).of(credential if refusal != Refused.UNKNOWN else None)
     token.touch()

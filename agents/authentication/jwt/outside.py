@@ -62,7 +62,7 @@ def accept(text: str, header: Mapping[str, Any], configuration: OidcIssuer) -> O
     if agent is None:
         raise Unauthenticated(Refused.UNKNOWN)
     credential = OidcCredential(agent, configuration.issuer)
-    if not agent.usable:
+    if not agent.may_come_in:
         raise Unauthenticated(Refused.AGENT_DISABLED).of(credential)
     return credential
 
