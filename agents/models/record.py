@@ -52,7 +52,7 @@ class RecordQuerySet(models.QuerySet["RecordEntry"]):
             | Q(actor_kind=ActorKind.AGENT, actor_id__among=reach.person)
         )
         theirs = AgentRole.objects.filter(organisation__among=reach.administered, agent__deleted_at=None)
-        of_theirs = Q(organisation_id=None, agent_id__in=theirs.values("agent"))
+        of_theirs = Q(organisation_id=None, agent_id__among_rows=theirs.values("agent"))
         return self.filter(own | Q(organisation_id__among=reach.administered) | of_theirs)
 
     def for_wire(self) -> RecordQuerySet:

@@ -57,3 +57,11 @@ def test_among_has_one_parameter_however_long_the_list(agents):
 def test_epoch_seconds_are_those_of_the_instant_rounded_down(agents, now):
     Agent.objects.update(created_at="2026-03-29T00:59:59.999Z")
     assert Agent.objects.values_list(EpochSeconds("created_at"), flat=True)[0] == 1774745999
+
+
+def test_among_rows_finds_what_in_finds(agents):
+    some = Agent.objects.filter(pk__in=[agent.pk for agent in agents[:3]])
+    found = Agent.objects.filter(pk__among_rows=some.values("pk"))
+    assert set(found) == set(agents[:3])
+    assert not Agent.objects.filter(pk__among_rows=some.none().values("pk")).exists()
+    assert set(Agent.objects.exclude(pk__among_rows=some.values("pk"))) == set(agents[3:])
