@@ -24,10 +24,11 @@ from django.utils import timezone
 
 from absences.models import Absence
 from agents.authentication import TripleCredential, signature
-from agents.authentication.jwt import signed
+from agents.authentication.jwt import ours, signed
 from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation
 from agents.models.keys import end_of
 from agents.models.signing import keyring
+from agents.tokens import digest
 from rdv.api.statements import Statement
 
 from . import oracle
@@ -285,6 +286,8 @@ class Settled:
 def credentials(agent: Agent) -> dict[str, WireClient]:
     """A client for each kind of credential of this agent, whoever they are: the server says who may."""
     token, secret = ClientToken.objects.issue(agent)
+    # That of a JSON Web Token is of another form: the same client has both here, as if it had been renewed.
+    ClientToken.objects.filter(pk=token.pk).update(previous_digest=digest(ours.FORM + secret))
     triple = TripleCredential(token, secret, fresh=True).triple()
     sent = {key: triple[key] for key in ("access-token", "client", "uid")}
     return {

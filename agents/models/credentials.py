@@ -67,16 +67,16 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
         return self.live().update(revoked_at=timezone.now())
 
     def issue(
-        self, agent: Agent, client: str | None = None, lifetime: datetime.timedelta | None = None
+        self, agent: Agent, client: str | None = None, lifetime: datetime.timedelta | None = None, form: str = ""
     ) -> tuple[ClientToken, str]:
         """A fresh token of `agent`, and its secret, never to be had again; `lifetime`: another than
-        `RDV_TOKEN_LIFETIME`. Raises Overtaken when their password or access is not any more what `agent` holds, which
-        was checked.
+        `RDV_TOKEN_LIFETIME`; `form`: what the secret begins with. Raises Overtaken when their password or access is not
+        any more what `agent` holds, which was checked.
 
         In the entry of `client` when it is a live one of this agent, whose former secret dies; else in a new entry.
         Beyond `RDV_TOKEN_MAX_CLIENTS` live entries the first to end are revoked, never the one just issued.
         """
-        secret = tokens.new_secret()
+        secret = form + tokens.new_secret()
         with transaction.atomic():
             # One sign-in of an agent at a time, or two could each spare the other's entry.
             access = Agent.objects.filter(pk=agent.pk).values_list("password", "is_active", "deleted_at")

@@ -7,7 +7,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.authentication.jwt import signed
+from agents.authentication.jwt import issue, signed
 from agents.models import Agent, ClientToken
 from agents.models.signing import published_jwks
 from rdv.api.views import WireView
@@ -21,7 +21,7 @@ class Login(PasswordSignIn):
     names = ("username", "email")
 
     def issue(self, agent: Agent) -> tuple[ClientToken, str]:
-        return ClientToken.objects.issue(agent, lifetime=settings.RDV_JWT_LIFETIME)
+        return issue(agent)
 
     def answer(self, token: ClientToken, secret: str) -> Response:
         body = {

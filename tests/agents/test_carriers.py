@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from agents import tokens
 from agents.authentication import TripleCredential, signature
-from agents.authentication.jwt import signed
+from agents.authentication.jwt import issue, signed
 from agents.models import AccessKey, AccountRole, Agent, ApiAccount, ClientToken
 from agents.models.keys import end_of
 from tests.conftest import WireClient
@@ -97,7 +97,7 @@ def triple(owner: Agent, state: str) -> str | None:
 
 
 def web_token(owner: Agent, state: str) -> str | None:
-    token, secret = ClientToken.objects.issue(owner)
+    token, secret = issue(owner)
     rows = ClientToken.objects.filter(pk=token.pk)
     if state == "expired":
         token.expires_at = timezone.now() - datetime.timedelta(minutes=1)

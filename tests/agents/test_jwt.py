@@ -70,6 +70,19 @@ def test_the_token_lets_its_agent_in_and_is_not_repeated(cast, anonymous, token)
     assert not any(name in answer for name in CREDENTIAL_HEADERS)
 
 
+def test_its_claims_make_no_triple(cast, anonymous, claims):
+    triple = {"uid": cast.martine.email, "client": claims["sid"], "access-token": claims["jti"]}
+    assert reason(anonymous.get(AGENTS, headers=triple)) == "unknown"
+    assert reason(anonymous.get(AGENTS, headers=triple | {"access-token": f"jwt:{claims['jti']}"})) == "unknown"
+
+
+def test_a_sign_in_in_its_place_ends_it(cast, anonymous, token, claims):
+    sent = {"email": cast.martine.email, "password": PASSWORD}
+    answer = anonymous.post("/api/v1/auth/sign_in", sent, headers={"client": claims["sid"]})
+    assert answer["client"] == claims["sid"]
+    assert reason(anonymous.get(AGENTS, headers=bearer(token))) == "unknown"
+
+
 def test_it_is_not_renewed_where_triples_are(settings, anonymous, token):
     settings.RDV_TOKEN_ROTATION = "request"
     for _time in range(3):
@@ -86,6 +99,11 @@ def test_every_carrier_carries_it(anonymous, token, header):
 def test_its_holder_signed_in_and_may_make_keys(anonymous, token):
     answer = anonymous.post("/api/v1/tokens", {"name": "cron"}, headers=bearer(token))
     assert answer.status_code == 200, answer.content
+
+
+def test_pages_of_other_sites_may_ask_for_one_as_at_sign_in(cast, anonymous):
+    sent = {"username": cast.martine.email, "password": PASSWORD}
+    assert anonymous.post(LOGIN, sent, headers={"Origin": "https://app.test"})["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize("path", [LOGIN, f"{LOGIN}/", f"{LOGIN}.json"])

@@ -9,10 +9,10 @@ from ..credential import Credential
 from . import ours, outside
 from .form import read
 from .issuers import configured
-from .ours import JwtCredential, signed
+from .ours import JwtCredential, issue, signed
 from .outside import OidcCredential
 
-__all__ = ["JwtCredential", "OidcCredential", "authenticate", "signed"]
+__all__ = ["JwtCredential", "OidcCredential", "authenticate", "issue", "signed"]
 
 
 def authenticate(text: str) -> Credential:

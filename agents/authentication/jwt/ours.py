@@ -10,7 +10,7 @@ from django.conf import settings
 from rest_framework.response import Response
 
 from agents import tokens
-from agents.models import ClientToken, Refused
+from agents.models import Agent, ClientToken, Refused
 from agents.models.signing import ALGORITHM, keyring
 from rdv.api.errors import Unauthenticated
 
@@ -20,6 +20,9 @@ from .form import verified
 AUDIENCE = "rdv"
 # The clocks of our machines may differ so much; the end is the row's, to the letter.
 LEEWAY = 30  # seconds
+# What the secrets of their rows begin with, as that of no triple does: else whoever finds a token could make a triple
+# of its claims, and that might be renewed (`RDV_TOKEN_ROTATION`).
+FORM = "jwt:"
 
 
 class JwtCredential(TripleCredential):
@@ -36,8 +39,13 @@ def issuer() -> str:
     return settings.RDV_PUBLIC_URL or AUDIENCE
 
 
+def issue(agent: Agent) -> tuple[ClientToken, str]:
+    """A fresh client of `agent` for a JSON Web Token, and its secret. Raises Overtaken, as for any client."""
+    return ClientToken.objects.issue(agent, lifetime=settings.RDV_JWT_LIFETIME, form=FORM)
+
+
 def signed(token: ClientToken, secret: str) -> str:
-    """The JSON Web Token that stands for `token` and its `secret`."""
+    """The JSON Web Token that stands for a client so issued."""
     kid, private = keyring.signing()
     claims = {
         "iss": issuer(),
@@ -46,7 +54,7 @@ def signed(token: ClientToken, secret: str) -> str:
         "iat": int(token.created_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),
         "sid": token.client,
-        "jti": secret,
+        "jti": secret.removeprefix(FORM),
     }
     return jwt.encode(claims, private, ALGORITHM, {"kid": kid})
 
@@ -57,12 +65,13 @@ def accept(text: str, header: Mapping[str, Any]) -> JwtCredential:
     if key is None:
         raise Unauthenticated(Refused.UNKNOWN)
     claims = verified(text, key, [ALGORITHM], ("sid", "jti"), audience=AUDIENCE, issuer=issuer(), leeway=LEEWAY)
-    client, secret = claims["sid"], claims["jti"]
+    client, identifier = claims["sid"], claims["jti"]
     token = None
-    if tokens.well_formed(client) and tokens.well_formed(secret):
+    if tokens.well_formed(client) and tokens.well_formed(identifier):
         token = ClientToken.objects.presented(client)
     if token is None or claims["sub"] != str(token.agent_id):
         raise Unauthenticated(Refused.UNKNOWN)
+    secret = FORM + identifier
     credential = JwtCredential(token, secret)
     refusal = token.refusal(token.agent.uid, secret)
     if refusal is None and not token.agent.may_come_in:
