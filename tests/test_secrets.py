@@ -28,6 +28,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import jwt
 import pytest
 import requests
 from django.conf import settings as live_settings
@@ -200,6 +201,15 @@ def by_api(watch: Watch) -> None:
         watch.ask("GET", API + resource, status=200, headers={"Authorization": f"Bearer {bearer}"})
         watch.ask("GET", API + resource, status=401, headers=triple | {"access-token": forged})
         watch.ask("GET", API + resource, status=401, headers={"Authorization": f"Bearer {stale}"})
+    login = f"{watch.server.address}/api/auth/login"
+    watch.ask("POST", "/api/auth/login", status=401, json=wrong)
+    web_token = planted.plant("JSON Web Token", requests.post(login, json=right, timeout=30).json()["access_token"])
+    claims = jwt.decode(web_token, options={"verify_signature": False})
+    planted.plant("identifier of a JSON Web Token", claims["jti"])
+    for given, status in ((web_token, 200), (web_token[:-9] + web_token[:9], 401)):
+        watch.ask("GET", f"{API}/me", status=status, headers={"Authorization": f"Bearer {given}"})
+    watch.command("rotate_signing_keys")
+    watch.ask("GET", "/.well-known/jwks.json", status=200)
     watch.ask("GET", f"{API}/nowhere", status=404, headers=triple)
     watch.ask("GET", f"{API}/absences/0", status=404, headers=triple)
     watch.ask("POST", f"{API}/absences", status=422, headers=triple, json={"agent_email": MARTINE, "first_day": "x"})
