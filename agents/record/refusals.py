@@ -158,11 +158,11 @@ def _tell(action: str, resource: str, code: str, who: dict[str, Any], *, each: b
     columns = origin() | who
     if "agent" not in entry:
         # The matter of whoever was refused.
-        agent = columns["actor_id"] if columns["actor_kind"] == "agent" else columns.get("acting_for_id")
+        agent = columns.get("actor_id") if columns["actor_kind"] == "agent" else columns.get("acting_for_id")
         entry["agent"] = agent
     by = (columns["actor_kind"], columns.get("actor_id"), columns.get("credential_kind"), columns.get("credential_id"))
-    heard = columns["address"] if columns["actor_kind"] == "anonymous" else by
-    kind = (action, heard, code, columns["method"], columns["route"], entry.get("id") if each else None)
+    heard = columns.get("address") if columns["actor_kind"] == "anonymous" else by
+    kind = (action, heard, code, columns.get("method"), columns.get("route"))
     repeated = bound.admit(heard, kind, each=each)
     if repeated is None:
         return

@@ -116,7 +116,7 @@ class WireView(APIView):
         params = getattr(self, "params", None)
         if isinstance(exc, WireError) and exc.hint is None and params is not None:
             exc.hint = params.hint
-        if isinstance(exc, WireError) and exc.status_code in (401, 403):
+        if isinstance(exc, WireError) and (exc.status_code in (401, 403) or exc.presented is not None):
             refused.send(type(self), request=self.request, view=self, error=exc)
         return super().handle_exception(exc)
 

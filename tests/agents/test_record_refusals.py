@@ -76,6 +76,13 @@ def test_a_token_that_was_revoked_is_told(cast: SimpleNamespace, sign_in: Any, t
     assert (entry.code, entry.credential_kind, entry.actor_id) == ("revoked", "token", cast.bruno.pk)
 
 
+def test_a_sign_out_with_a_token_that_was_revoked_is_told(cast: SimpleNamespace, sign_in: Any, told: Any) -> None:
+    bruno = sign_in(cast.bruno)
+    ClientToken.objects.revoke()
+    assert bruno.delete(f"{API}/auth/sign_out").status_code == 404
+    assert [entry.code for entry in told()] == ["revoked"]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
