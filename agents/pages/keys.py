@@ -95,8 +95,11 @@ class SwitchKey(OwnKey):
             return key
 
         key = self.change(switch)
-        sentence = _("La clé « %(name)s » est activée.") if self.on else _("La clé « %(name)s » est désactivée.")
-        messages.success(request, sentence % {"name": key.name})
+        if self.on and key.state != KeyState.ACTIVE:
+            messages.warning(request, _("La clé « %(name)s » ne peut plus être activée.") % {"name": key.name})
+        else:
+            sentence = _("La clé « %(name)s » est activée.") if self.on else _("La clé « %(name)s » est désactivée.")
+            messages.success(request, sentence % {"name": key.name})
         return redirect("keys")
 
 

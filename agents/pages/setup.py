@@ -8,7 +8,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.signals import user_login_failed
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -53,7 +53,11 @@ class FirstAdministrator(Page):
             return self._ask(form, 422)
         agent = form.agent
         agent.set_password(form.cleaned_data["password1"])  # before the transaction: it is slow
-        if not self._make(agent, form.cleaned_data["secret"]):
+        try:
+            made = self._make(agent, form.cleaned_data["secret"])
+        except IntegrityError:  # somebody took the email meanwhile: it is said as always
+            return self.post(request)
+        if not made:
             return self._closed()
         messages.success(request, _("Votre compte d'administrateur est créé : connectez-vous."))
         return redirect("admin:index")

@@ -15,6 +15,7 @@ from django.test import Client
 
 from agents.models import Agent, FirstSecret
 from agents.models.setup import administered
+from agents.pages.setup import FirstAdministrator
 from tests.factories import PASSWORD, AgentFactory
 
 from .conftest import shown
@@ -50,6 +51,36 @@ def test_the_secret_makes_a_superuser_who_signs_in() -> None:
     assert (odile.email, odile.is_superuser, odile.is_staff) == ("odile@exemple.test", True, True)
     answer = Client().post("/admin/login/", {"username": odile.email, "password": NEW, "next": "/admin/"})
     assert answer["Location"] == "/admin/"
+
+
+def test_an_email_that_somebody_takes_meanwhile_is_told_as_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = secret()
+    made = FirstAdministrator._make
+
+    def meanwhile(agent: Agent, secret: str) -> bool:
+        monkeypatch.setattr(FirstAdministrator, "_make", staticmethod(made))
+        AgentFactory(email=agent.email)
+        return bool(made(agent, secret))
+
+    monkeypatch.setattr(FirstAdministrator, "_make", staticmethod(meanwhile))
+    answer = create(given)
+    assert answer.status_code == 422
+    assert set(answer.context["form"].errors) == {"email"}
+    assert create(given, email="autre@exemple.test").status_code == 302
+
+
+def test_two_who_use_the_secret_at_once_make_one_superuser(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = secret()
+    spent = FirstAdministrator._make
+
+    def quicker(agent: Agent, secret: str) -> bool:
+        monkeypatch.setattr(FirstAdministrator, "_make", staticmethod(spent))
+        assert create(given, email="autre@exemple.test").status_code == 302
+        return bool(spent(agent, secret))
+
+    monkeypatch.setattr(FirstAdministrator, "_make", staticmethod(quicker))
+    assert create(given).status_code == 403
+    assert [agent.email for agent in Agent.objects.all()] == ["autre@exemple.test"]
 
 
 def test_a_second_use_is_refused() -> None:

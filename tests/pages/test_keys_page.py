@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.models import AccessKey, Agent, AgentRole, ClientToken, KeyState
 from agents.pages import base
 from tests.conftest import WireClient
-from tests.factories import PASSWORD, OrganisationFactory
+from tests.factories import PASSWORD, AgentFactory, OrganisationFactory
 
 from .conftest import KEYS, NEW_KEY, SIGN_IN, choices, csrf_token, once, secret_in, shown, signed_in
 
@@ -247,6 +247,21 @@ def test_a_deactivated_key_is_refused_until_it_is_activated(martine: Client, mak
     assert "deactivated" in refused["WWW-Authenticate"]
     martine.post(f"/cles/{pk}/activer")
     assert me(secret).status_code == 200
+
+
+@pytest.mark.parametrize("state", [KeyState.EXPIRED, KeyState.REVOKED])
+def test_a_key_that_is_over_is_not_activated(now: Any, cast: SimpleNamespace, martine: Client, state: KeyState) -> None:
+    key = states(now, cast.martine)[state]
+    answer = martine.post(f"/cles/{key.pk}/activer", follow=True)
+    assert "ne peut plus être activée" in shown(answer)
+    assert AccessKey.objects.get(pk=key.pk).state == state
+
+
+def test_an_agent_of_no_organisation_is_not_asked_for_any(cast: SimpleNamespace) -> None:
+    client = signed_in(AgentFactory())
+    assert "Seulement celles-ci" in shown(client.get(NEW_KEY))
+    assert shown(client.get(NEW_KEY)).count("Seulement celles-ci") == 1, "of resources"
+    assert secret_in(client.post(NEW_KEY, choices(client)))
 
 
 def test_a_key_is_deleted_after_it_was_asked(martine: Client, make: Callable[..., Any]) -> None:

@@ -76,6 +76,12 @@ def test_next_leads_nowhere_else(cast: SimpleNamespace, where: str) -> None:
     assert signed_in(cast.martine).get(SIGN_IN, {"next": where})["Location"] == KEYS
 
 
+def test_next_does_not_lead_round_in_circles(cast: SimpleNamespace) -> None:
+    for where in (SIGN_IN, f"{SIGN_IN}?next={SIGN_IN}", f"http://testserver{SIGN_IN}"):
+        assert come(cast.martine.email, next=where)["Location"] == KEYS
+        assert signed_in(cast.martine).get(SIGN_IN, {"next": where})["Location"] == KEYS
+
+
 def test_a_stranger_is_asked_to_sign_in_and_led_on(cast: SimpleNamespace) -> None:
     client = Client()
     for address in (KEYS, NEW_KEY, ACTIVITY, "/deconnexion/partout", "/cles/1/supprimer"):
