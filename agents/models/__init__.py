@@ -9,17 +9,17 @@ from .record import Action, ActorKind, RecordEntry, RecordPurge
 from .recorded import Recorded
 from .rights import end_rights, end_tokens, hold_rights
 from .roles import AccessLevel, AgentRole, AgentTerritorialRole, ShownOrganisation
-from .signing import SigningKey
 from .setup import FirstSecret
+from .signing import SigningKey
 
 __all__ = [
     "AccessKey",
     "AccessLevel",
     "AccountRole",
-    "Agent",
-    "AgentQuerySet",
     "Action",
     "ActorKind",
+    "Agent",
+    "AgentQuerySet",
     "AgentRole",
     "AgentTerritorialRole",
     "ApiAccount",
@@ -29,12 +29,12 @@ __all__ = [
     "KeyState",
     "Organisation",
     "Overtaken",
-    "Refused",
-    "Scope",
-    "Service",
     "RecordEntry",
     "RecordPurge",
     "Recorded",
+    "Refused",
+    "Scope",
+    "Service",
     "ShownOrganisation",
     "SigningKey",
     "Territory",
