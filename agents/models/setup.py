@@ -18,6 +18,8 @@ ONLY = 1  # the key of the one row
 class FirstSecretQuerySet(models.QuerySet["FirstSecret"]):
     def issue(self) -> str | None:
         """A fresh secret, good for 24 hours; None while a former one is good still, and where nobody may use one."""
+        if administered() or self.waiting():  # as at nearly every start: nothing is written, and nobody waited for
+            return None
         with transaction.atomic():
             row, _created = self.select_for_update().get_or_create(pk=ONLY, defaults={"expires_at": timezone.now()})
             if administered() or row.expires_at > timezone.now():

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import datetime
 import io
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings as configured
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from agents.models import Agent, FirstSecret
 from agents.models.setup import administered
 from agents.pages.setup import FirstAdministrator
+from rdv.settings import ROOT
 from tests.factories import PASSWORD, AgentFactory
 
 from .conftest import shown
@@ -93,10 +100,21 @@ def test_a_second_use_is_refused() -> None:
     assert not FirstSecret.objects.exists()
 
 
-def test_nothing_is_printed_on_a_server_that_somebody_administers() -> None:
+def test_nothing_is_printed_nor_written_on_a_server_that_somebody_administers() -> None:
     AgentFactory(is_staff=True, is_superuser=True)
-    assert printed() == ""
+    with CaptureQueriesContext(connection) as asked:
+        assert printed() == ""
+    assert [query["sql"][:6] for query in asked] == ["SELECT"] * len(asked)
     assert Client().get(ADDRESS).status_code == 403
+
+
+def test_a_database_that_does_not_answer_is_said_in_a_sentence(tmp_path: Path) -> None:
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'rdv.sqlite3'}"}  # of no table
+    command = [sys.executable, "manage.py", "first_admin"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "is not known" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_agents_who_administer_nothing_do_not_count() -> None:
