@@ -716,6 +716,10 @@ OPEN_TO_ANYONE = {
     "deconnexion": "ends the session of whoever asks",
     "langue": "a cookie of whoever asks",
     "premier-administrateur": "asks for the secret that the server showed",
+    # Those of JSON Web Tokens (tests/agents/test_jwt.py, test_jwt_keys.py).
+    r"api/auth/^login(?:\.json)?/?\Z": "asks who one is",
+    r"api/auth/^jwks(?:\.json)?/?\Z": "public keys",
+    ".well-known/jwks.json": "public keys",
 }
 # An agent's own pages: each leads a stranger to `connexion`, and shows nothing of anybody else (tests/pages).
 OWN_PAGES = {
