@@ -139,7 +139,20 @@ def test_the_discovery_document_of_another_issuer(known_there, provider):
 
 
 @pytest.mark.parametrize(
-    "address", [None, 1, [], "", "/keys", "file:///etc/passwd", "ftp://127.0.0.1/", "http://192.0.2.1/keys", "http://["]
+    "address",
+    [
+        None,
+        1,
+        [],
+        "",
+        "/keys",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "http://192.0.2.1/keys",
+        "http://[",
+        "http://127.0.0.1:99999/k",
+        "http://127.0.0.1:x/k",
+    ],
 )
 def test_keys_at_an_address_that_may_not_be_asked(known_there, provider, address):
     provider.lie(DISCOVERY, provider.document(DISCOVERY) | {"jwks_uri": address})

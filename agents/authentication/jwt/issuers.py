@@ -104,8 +104,9 @@ class Issuer:
             if left > 0:
                 raise IdentityProviderUnavailable(left)
             if self._question is None:
-                self._question = Future()
-                threading.Thread(target=self._ask, args=(self._question, time.monotonic()), daemon=True).start()
+                question: Future[_Keys] = Future()
+                threading.Thread(target=self._ask, args=(question, time.monotonic()), daemon=True).start()
+                self._question = question
             question = self._question
         try:
             with without_turn():
@@ -117,16 +118,15 @@ class Issuer:
     def _ask(self, question: Future[_Keys], at: float) -> None:
         """In a thread of its own: names are looked up, and slow answers read, for as long as they take."""
         try:
-            keys = _Keys(at, _fetch(self._configuration))
-        except (OSError, HTTPException, ValueError) as error:
-            logger.warning("The keys of %s are not to be had: %s", self._configuration.issuer, error)
-            with self._lock:
-                self._question = None
-            question.set_exception(NotToBeHad())
-        else:
-            with self._lock:
-                self._keys, self._failed, self._question = keys, float("-inf"), None
+            keys = self._keys = _Keys(at, _fetch(self._configuration))
+            self._failed = float("-inf")
             question.set_result(keys)
+        except (OSError, HTTPException, ValueError, OverflowError) as error:
+            logger.warning("The keys of %s are not to be had: %s", self._configuration.issuer, error)
+            question.set_exception(NotToBeHad())
+        finally:
+            with self._lock:  # whatever happened, the next one may ask
+                self._question = None
 
 
 def _fetch(configuration: OidcIssuer) -> dict[tuple[str | None, str], jwt.PyJWK]:
