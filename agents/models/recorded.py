@@ -29,9 +29,17 @@ class Recorded(models.Model):
         row._state.read = (field_names, values)
         return row
 
-    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        super().refresh_from_db(*args, **kwargs)
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """As Django's, which also asks here for a column that was left out when the row was read: what is not read
+        again is remembered as it was.
+        """
+        before = self.remembered
+        super().refresh_from_db(using, fields, from_queryset)
         self.remember()
+        if fields is not None:
+            again = {field.attname for field in self._meta.concrete_fields if {field.name, field.attname} & {*fields}}
+            read = before | {name: value for name, value in self.remembered.items() if name in again}
+            self._state.read = (tuple(read), tuple(read.values()))
 
     def remember(self, stored: Recorded | None = None) -> None:
         """What is stored is what this row has now; or, of a row that was made by hand, what `stored` has."""

@@ -88,7 +88,8 @@ def row_changed(row: Recorded, columns: Collection[str] | None = None) -> None:
     for name, field in _told(type(row)):
         if name not in row.__dict__ or (columns is not None and not {name, field}.intersection(columns)):
             continue
-        former, value = before.get(name), row.__dict__[name]
+        # What was not read was there all the same.
+        former, value = before.get(name, HIDDEN if name in row.secrets else None), row.__dict__[name]
         if former != value:
             changes[name] = [former, value]
     if changes:

@@ -245,6 +245,24 @@ def test_a_password_is_told_as_changed_and_never_what_it_is(cast: SimpleNamespac
     assert "plain$" not in json.dumps(list(RecordEntry.objects.values()), default=str)
 
 
+def test_a_password_changed_by_api_is_told(martine: WireClient) -> None:
+    new = {"password": "Un mot de passe 9 !", "password_confirmation": "Un mot de passe 9 !"}
+    assert martine.put(f"{API}/auth/password", new).status_code == 200
+    assert last(resource="agent").changes == {"password": ["***", "***"]}
+
+
+def test_a_column_that_is_read_later_hides_no_change(cast: SimpleNamespace, mark: int) -> None:
+    agent = Agent.objects.defer("last_name").get(pk=cast.bruno.pk)
+    agent.first_name = "Autre"
+    agent.last_name += " !"  # read now
+    agent.save()
+    (entry,) = told_since(mark)
+    assert entry.changes == {
+        "first_name": [cast.bruno.first_name, "Autre"],
+        "last_name": [cast.bruno.last_name, f"{cast.bruno.last_name} !"],
+    }
+
+
 def test_services_are_told_as_they_come_and_go(cast: SimpleNamespace, mark: int) -> None:
     cast.bruno.services.set([cast.social])
     cast.pmi.agents.remove(cast.martine)
