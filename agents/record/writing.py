@@ -53,7 +53,7 @@ def note(
     }
     together = _gathered.get()
     if together is None:
-        RecordEntry(**entry).save()
+        RecordEntry.insert_all([entry])
     else:
         together.append(entry)
 
@@ -70,9 +70,7 @@ def gathered() -> Iterator[None]:
         yield
     finally:
         _gathered.reset(before)
-    if len(entries) == 1:
-        RecordEntry(**entries[0]).save()
-    elif entries:
+    if entries:
         RecordEntry.insert_all(entries)
 
 

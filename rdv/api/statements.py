@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
@@ -161,27 +162,25 @@ class SavedAlike(models.Model):
     @classmethod
     def insert_all(cls, rows: Sequence[Mapping[str, Any]], using: str = DEFAULT_DB_ALIAS) -> None:
         """Insert rows given by their columns, what is not given by its default, with one statement; nothing tells their
-        keys. `bulk_create` writes as many statements as SQLite's limit of parameters asks for, each of them compiled,
-        of instances that cost as much again.
+        keys. No instance is made, which costs more than the rest, nor as many statements as `bulk_create` makes where
+        SQLite's limit of parameters asks for them.
         """
         connection = connections[using]
-        fields = [field for field in cls._meta.concrete_fields if not field.primary_key]
-        query = InsertQuery(cls)
-        query.insert_values(fields, [cls()], raw=False)
-        sql = query.get_compiler(using).as_sql()[0][0]
-        as_they_are = (models.CharField, models.IntegerField)
-        columns = [(field.attname, field, isinstance(field, as_they_are)) for field in fields]
-        defaults = {field.attname: field.get_default() for field in fields}
-
-        def values(row: Mapping[str, Any]) -> list[Any]:
-            whole = {**defaults, **row}
-            return [
-                whole[name] if plain else field.get_db_prep_save(whole[name], connection)
-                for name, field, plain in columns
+        sql, columns = _insertion(cls, using)
+        values = [
+            [
+                value if plain else field.get_db_prep_save(value, connection)
+                for field, plain in columns
+                for value in [row[field.attname] if field.attname in row else field.get_default()]
             ]
-
+            for row in rows
+        ]
+        if len(rows) == 1:
+            with _cursor(connection) as cursor:
+                cursor.execute(sql, values[0])
+            return
         with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
-            cursor.executemany(sql, list(map(values, rows)))
+            cursor.executemany(sql, values)
 
     # The type stubs are those of a later Django, where it returns rows.
     def _do_update(  # type: ignore[override]
@@ -198,6 +197,19 @@ class SavedAlike(models.Model):
         given = [field.get_db_prep_save(value, connection) for field, value in columns if value is not None]
         with _save("UPDATE", self, columns, connection, compiled, [*given, pk_val]) as cursor:
             return bool(cursor.rowcount)
+
+
+@cache
+def _insertion(model: type[models.Model], using: str) -> tuple[str, list[tuple[Any, bool]]]:
+    """The statement that inserts a row of `model`; its columns, and whether a value of each is given to the database
+    as it is.
+    """
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    query = InsertQuery(model)
+    query.insert_values(fields, [model()], raw=False)
+    plain = (models.CharField, models.IntegerField)
+    columns = [(field, isinstance(field, plain)) for field in fields]
+    return str(query.get_compiler(using).as_sql()[0][0]), columns
 
 
 @contextmanager
