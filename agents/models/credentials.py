@@ -64,7 +64,13 @@ class ClientTokenQuerySet(models.QuerySet["ClientToken"]):
 
     def revoke(self, told_as: str = Action.REVOKED) -> int:
         """Kill these tokens at once; gives how many were alive. The transaction then ends them (`rights`)."""
-        return self.live().update(revoked_at=timezone.now())
+        alive = list(self.live().values_list("pk", "client", "agent"))
+        living = ClientToken.objects.live().filter(pk__in=[pk for pk, _client, _agent in alive])
+        count = living.update(revoked_at=timezone.now()) if alive else 0
+        with gathered():
+            for pk, client, agent in alive[:count]:
+                note(told_as, "client", id=pk, name=shown_client(client), agent=agent)
+        return count
 
     def issue(
         self, agent: Agent, client: str | None = None, lifetime: datetime.timedelta | None = None, form: str = ""
@@ -196,11 +202,11 @@ class ClientToken(models.Model):
             return secret
 
 
-# The columns of a credential, in the order of the models' fields. The password's hash stays where it is.
-_TOKEN = tuple(field.attname for field in ClientToken._meta.concrete_fields)
-_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")
 def shown_client(client: str) -> str:
     """The first characters tell two apart; the rest stays out of pages and logs."""
     return f"{client[:6]}…"
 
 
+# The columns of a credential, in the order of the models' fields. The password's hash stays where it is.
+_TOKEN = tuple(field.attname for field in ClientToken._meta.concrete_fields)
+_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")
