@@ -28,6 +28,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from jwt.algorithms import ECAlgorithm
 
+from .recorded import BOOKKEEPING, Recorded
+
 ALGORITHM = "ES256"
 # How long a process takes the keys that it has read for all that there are.
 FRESH = 60.0  # seconds
@@ -45,8 +47,11 @@ class SigningKeyQuerySet(models.QuerySet["SigningKey"]):
         return self.filter(Q(retired_at=None) | Q(retired_at__gt=since)).order_by("created_at", "pk")
 
 
-class SigningKey(models.Model):
+class SigningKey(Recorded):
     """A key pair. `public`: as a JSON Web Key; `private`: encrypted, gone when the key is retired."""
+
+    recorded_as = "signing_key"
+    not_recorded = BOOKKEEPING | {"public", "private"}
 
     kid = models.CharField(max_length=2 * _HALF, unique=True)
     public = models.JSONField()

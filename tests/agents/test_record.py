@@ -24,6 +24,7 @@ from agents.models import (
     Grant,
     RecordEntry,
     Service,
+    SigningKey,
 )
 from agents.record import gathered, note
 from agents.record.origin import RecordMiddleware, origin
@@ -440,6 +441,13 @@ def test_a_command_is_named(cast: SimpleNamespace, monkeypatch: pytest.MonkeyPat
     call_command("changepassword", cast.bruno.email, stdout=io.StringIO())
     (entry,) = told_since(before)
     assert (entry.actor_name, entry.changes) == ("changepassword", {"password": ["***", "***"]})
+
+
+def test_a_new_signing_key_is_told_by_its_name_alone(db: None) -> None:
+    call_command("rotate_signing_keys", stdout=io.StringIO())
+    key, entry = SigningKey.objects.get(), last()
+    assert (entry.action, entry.resource, entry.object_name) == ("created", "signing_key", key.kid)
+    assert (entry.actor_name, entry.changes) == ("rotate_signing_keys", {"kid": [None, key.kid]})
 
 
 # On the pages.
