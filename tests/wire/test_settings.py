@@ -166,7 +166,9 @@ def test_the_refusal_of_an_address_does_not_show_its_password(settings_with):
 def test_the_two_databases(settings_with, url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     engine = "postgresql" if url.startswith("postgres") else "sqlite3"
-    assert settings_with(DATABASE_URL=url)["DATABASES"]["default"]["ENGINE"] == {"sqlite3": "rdv.sqlite3"}.get(engine, f"django.db.backends.{engine}")
+    assert settings_with(DATABASE_URL=url)["DATABASES"]["default"]["ENGINE"] == {"sqlite3": "rdv.sqlite3"}.get(
+        engine, f"django.db.backends.{engine}"
+    )
 
 
 def test_an_unknown_variable_is_warned_of_in_development(settings_with):
