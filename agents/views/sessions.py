@@ -15,6 +15,7 @@ from agents.models import AccessKey, Action, Agent, ApiAccount, ClientToken, Ref
 from agents.serializers import account, describe, render_agent, render_organisation, render_service
 from rdv.api.errors import MethodNotAllowed, Refusal, Unauthenticated
 from rdv.api.views import WireView
+from rdv.sessions import end_sessions_of
 
 from .base import AuthView
 from .sign_in import BAD_CREDENTIALS, PasswordSignIn
@@ -42,8 +43,8 @@ def _is_true(value: object) -> bool:
 
 
 class SignOut(AuthView):
-    """`DELETE auth/sign_out`: this client's token dies; with `everywhere=true`, every token of the agent; with
-    `keys=true`, every key too.
+    """`DELETE auth/sign_out`: this client's token dies; with `everywhere=true`, every token of the agent, and every
+    session of a browser; with `keys=true`, every key too.
     """
 
     refusal = (404, gettext_lazy("L'utilisateur est inconnu ou n'est pas connecté."))
@@ -58,6 +59,7 @@ class SignOut(AuthView):
                 raise Unauthenticated(Refused.REVOKED)
             if _is_true(self.params.get("everywhere")):
                 ClientToken.objects.filter(agent=agent).revoke()
+                end_sessions_of(agent.pk)
             if _is_true(self.params.get("keys")):
                 AccessKey.objects.filter(agent=agent).revoke()
             end_tokens(agent.pk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from .test_sign_in import CREDENTIAL_HEADERS
 
@@ -68,3 +69,12 @@ def test_another_verb_is_405_whoever_asks(anonymous, db, verb):
     answer = getattr(anonymous, verb)(SIGN_OUT)
     assert answer.status_code == 405
     assert answer["Allow"] == "DELETE, OPTIONS"
+
+
+def test_everywhere_ends_the_sessions_of_browsers_too(cast, sign_in):
+    browser, other = Client(), Client()
+    browser.force_login(cast.martine, backend="agents.backends.PasswordBackend")
+    other.force_login(cast.bruno, backend="agents.backends.PasswordBackend")
+    sign_in(cast.martine).delete(f"{SIGN_OUT}?everywhere=true")
+    assert browser.get("/cles").status_code == 302
+    assert other.get("/cles").status_code == 200
