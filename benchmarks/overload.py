@@ -3,6 +3,10 @@
 Requests arrive when they arrive (an open loop, at random), whether or not earlier ones were answered, and their time
 counts from then: a client that waits in our own queue waits. Four phases against one server: what it can carry (a
 closed loop), a quiet spell, the overload, and the quiet after it.
+
+Each request comes on a connection of its own, as from clients who know nothing of each other. On connections that are
+kept (`--kept`) whoever is refused is soon free to ask again: they gather at the worker that refuses, and the few that
+wait at another one, fewer than the 64 which any worker serves in full, wait as long as so many must.
 """
 
 from __future__ import annotations
@@ -67,7 +71,9 @@ class _Client:
         return (int(self._got[9:12]), self._polite, self._open) if len(self._got) >= self._length else None
 
 
-def arrive(port: int, request: bytes, rate: float, seconds: float, server: Server) -> tuple[list[Answer], float]:
+def arrive(
+    port: int, request: bytes, rate: float, seconds: float, server: Server, *, kept: bool = False
+) -> tuple[list[Answer], float]:
     """The answers to requests that arrive `rate` times a second, in order of arrival; and the most memory a worker
     held. A connection that broke is status 0.
     """
@@ -107,7 +113,7 @@ def arrive(port: int, request: bytes, rate: float, seconds: float, server: Serve
                 else:
                     busy -= 1
                     answers.append(Answer(client.arrived, last - began - client.arrived, status, polite))
-                if stays:
+                if stays and kept:
                     idle.append(client)
                 else:
                     events.unregister(client.socket)
@@ -128,14 +134,14 @@ def served(answers: list[Answer]) -> list[float]:
     return [answer.took * 1000 for answer in answers if answer.status == 200]
 
 
-def measure(server: Server, requests: list[str], times: float, seconds: float) -> dict[str, Any]:
+def measure(server: Server, requests: list[str], times: float, seconds: float, *, kept: bool) -> dict[str, Any]:
     raw = [request.encode("latin-1") for request in requests]
     drive("127.0.0.1", server.port, raw, 8, 1)
     carried = drive("127.0.0.1", server.port, raw, 16, 4)
     capacity = carried["requests"] / carried["seconds"]
-    quiet, before = arrive(server.port, raw[0], QUIET * capacity, seconds, server)
-    loaded, during = arrive(server.port, raw[0], times * capacity, seconds, server)
-    after, later = arrive(server.port, raw[0], QUIET * capacity, seconds, server)
+    quiet, before = arrive(server.port, raw[0], QUIET * capacity, seconds, server, kept=kept)
+    loaded, during = arrive(server.port, raw[0], times * capacity, seconds, server, kept=kept)
+    after, later = arrive(server.port, raw[0], QUIET * capacity, seconds, server, kept=kept)
     usual = percentile(served(quiet), 0.99)
     late = [answer.arrived for answer in after if answer.status != 200 or answer.took * 1000 > LATE * usual]
     good = served(loaded)
@@ -171,6 +177,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--absences", type=int, default=20_000)
+    parser.add_argument("--kept", action="store_true", help="clients keep their connections")
     parser.add_argument("--sqlite", action="store_true")
     options = parser.parse_args()
     name, kind = ("ours-sqlite", SQLITE) if options.sqlite else ("ours", POSTGRESQL)
@@ -179,7 +186,9 @@ def main() -> None:
         with serving(name, command(name, port, options.workers), world.url, port, options.workers) as server:
             ask = OPERATIONS[options.operation][1]
             for _round in range(options.rounds):
-                found = measure(server, ask(Asker(name, port, world)), options.times, options.seconds)
+                found = measure(
+                    server, ask(Asker(name, port, world)), options.times, options.seconds, kept=options.kept
+                )
                 print(json.dumps(found, default=str, indent=1), flush=True)
 
 
