@@ -25,7 +25,7 @@ from django.utils import timezone
 from absences.models import Absence
 from agents.authentication import TripleCredential, signature
 from agents.authentication.jwt import ours, signed
-from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation
+from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, Organisation
 from agents.models.keys import end_of
 from agents.models.signing import keyring
 from agents.tokens import digest
@@ -301,9 +301,9 @@ def credentials(agent: Agent) -> dict[str, WireClient]:
     }
 
 
-def key_of(agent: Agent, **fields: Any) -> str:
-    """A key of `agent`, for 30 days."""
-    return AccessKey.make(agent, **{"name": "Tâche de nuit", "expires_at": end_of(30)} | fields)[1]
+def key_of(owner: Agent | ApiAccount, **fields: Any) -> str:
+    """A key of `owner`, for 30 days."""
+    return AccessKey.make(owner, **{"name": "Tâche de nuit", "expires_at": end_of(30)} | fields)[1]
 
 
 def bearing(headers: dict[str, str]) -> WireClient:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agents.models import Agent, ClientToken
+from agents.models import Action, Agent, ClientToken
+from agents.record import gathered, note
 
 from .base import HouseAdmin, LinkFilter
 
@@ -121,8 +122,15 @@ class FailedSignInAdmin(HouseAdmin):
 
     @admin.action(description=_("Oublier ces échecs (débloque)"), permissions=("forget",))
     def forget(self, request: HttpRequest, queryset: Any) -> None:
-        count = queryset.count()
-        AccessAttempt.objects.filter(pk__in=list(queryset.values_list("pk", flat=True))).delete()
+        forgotten = dict(queryset.values_list("pk", "username"))
+        count = len(forgotten)
+        agents = {agent.email: agent for agent in Agent.objects.filter(email__in=forgotten.values())}
+        AccessAttempt.objects.filter(pk__in=list(forgotten)).delete()
+        with gathered():
+            for pk, typed in forgotten.items():
+                agent = agents.get(typed)  # of what nobody is called nothing is kept: it may be a password
+                whose = {"agent": agent.pk, "name": str(agent)} if agent else {}
+                note(Action.DELETED, "failed_sign_in", id=pk, **whose)
         self.message_user(
             request, ngettext("%(count)d échec oublié.", "%(count)d échecs oubliés.", count) % {"count": count}
         )

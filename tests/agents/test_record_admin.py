@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
@@ -111,3 +112,16 @@ def test_the_list_costs_the_same_with_many_entries(cast: SimpleNamespace, browse
         cast.mds.name = f"MDS {number}"
         cast.mds.save()
     assert cost() == before
+
+
+def test_forgetting_failed_sign_ins_is_told_and_what_was_typed_is_not(browser: Client, cast: SimpleNamespace) -> None:
+    for typed in (cast.bruno.email, "MotDePasse2026!"):
+        AccessAttempt.objects.create(username=typed, ip_address="127.0.0.1", failures_since_start=1)
+    chosen = [attempt.pk for attempt in AccessAttempt.objects.order_by("pk")]
+    browser.post("/admin/axes/accessattempt/", {"action": "forget", "_selected_action": chosen})
+    entries = RecordEntry.objects.filter(resource="failed_sign_in").order_by("object_id")
+    assert [(entry.action, entry.object_id, entry.agent_id) for entry in entries] == [
+        ("deleted", chosen[0], cast.bruno.pk),
+        ("deleted", chosen[1], None),
+    ]
+    assert not RecordEntry.objects.filter(object_name__icontains="motdepasse").exists()

@@ -30,7 +30,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from absences.models import Absence
 from agents.authentication import signature
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, RecordEntry
+from agents.models import Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, RecordEntry
 from agents.record.refusals import bound
 from rdv.api.pagination import write_cursor
 from tests import oracle
@@ -619,34 +619,67 @@ def _is_turned_away(settled: Settled, who: str) -> None:
         assert answer.status_code == status, (who, verb, route)
 
 
+# Keys that are not simply an agent's: each gives what carries it, and whom the oracle is to take its holder for.
+
+
+def _for_some_organisations(settled: Settled, caller: Person, dice: random.Random) -> tuple[dict[str, str], Person]:
+    reach = sorted(oracle.nameable_organisations(settled.world, caller))
+    bound = frozenset(dice.sample(reach, dice.randint(1, len(reach)))) if reach else frozenset({"O0"})
+    chosen = [settled.organisations[name].pk for name in bound]
+    return {"X-Api-Key": key_of(settled.agents[caller.name], organisations=chosen)}, replace(caller, bound=bound)
+
+
+def _of_an_account_that_acts_for_them(
+    settled: Settled, caller: Person, dice: random.Random
+) -> tuple[dict[str, str], Person]:
+    account = ApiAccount.objects.create(name=f"Pour {caller.name}")
+    account.grants.create(agent=settled.agents[caller.name])
+    act_for = dice.choice((str(settled.agents[caller.name].pk), email(caller.name)))
+    return {"X-API-Token": key_of(account), "X-RDV-Act-For": act_for}, caller
+
+
+def _of_an_account_with_their_roles(
+    settled: Settled, caller: Person, dice: random.Random
+) -> tuple[dict[str, str], Person]:
+    account = ApiAccount.objects.create(name=f"Comme {caller.name}")
+    for name, level in caller.roles.items():
+        account.roles.create(organisation=settled.organisations[name], access_level=level)
+    account.services.set(settled.services[name] for name in caller.services)
+    return {"x-auth": f"Bearer {key_of(account)}"}, replace(caller, territories=frozenset())
+
+
 @pytest.mark.django_db
-def test_a_key_for_some_organisations_opens_nothing_elsewhere(now: Any, at_length: Any, figure: Any) -> None:
-    answers = keys = 0
-    for number in range(3000, 3000 + at_length(2, 200)):
+@pytest.mark.parametrize(
+    "keys", [_for_some_organisations, _of_an_account_that_acts_for_them, _of_an_account_with_their_roles]
+)
+def test_a_key_opens_what_it_is_for_and_nothing_else(keys: Any, now: Any, at_length: Any, figure: Any) -> None:
+    answers = made = 0
+    for number in range(3000, 3000 + at_length(1, 60)):
         with _settled(number) as (settled, dice):
             world = settled.world
             for caller in filter(oracle.may_sign_in, world.people):
-                reach = sorted(oracle.nameable_organisations(world, caller))
-                bound = frozenset(dice.sample(reach, dice.randint(1, len(reach)))) if reach else frozenset({"O0"})
-                chosen = [settled.organisations[name].pk for name in bound]
-                key = key_of(settled.agents[caller.name], organisations=chosen)
-                settled.clients[caller.name]["bound"] = bearing({"X-Api-Key": key})
-                settled.kinds = settled.all_kinds = ("bound",)
-                narrowed = replace(caller, bound=bound)
-                people = tuple(narrowed if one is caller else one for one in world.people)
+                headers, holder = keys(settled, caller, dice)
+                settled.clients[caller.name]["such a key"] = bearing(headers)
+                settled.kinds = settled.all_kinds = ("such a key",)
+                people = tuple(holder if one is caller else one for one in world.people)
+                # What the account is not given, the agent themselves has still, as somebody who is looked for.
                 settled.world = replace(world, people=people)
-                for (_verb, route), check in MATRIX.items():
-                    if route.split("/")[0] in ("absences", "agents", "organisations", "services"):
-                        check(settled, narrowed, dice)
-                shown = settled.ask(caller.name, "GET", "me").json()["agent"]
+                for check in dict.fromkeys(check for (_verb, route), check in MATRIX.items() if _of_a_resource(route)):
+                    check(settled, holder, dice)
+                told = settled.ask(caller.name, "GET", "me").json()
+                shown = told.get("agent") or told["api_account"]
                 assert {role["organisation"]["id"] for role in shown["roles"]} == {
-                    settled.organisations[name].pk for name in bound & caller.roles.keys()
+                    settled.organisations[name].pk for name in oracle.within(holder, set(holder.roles))
                 }
                 settled.world = world
-                keys += 1
+                made += 1
             answers += settled.answers
-    figure("keys for some organisations", keys)
+    figure("keys", made)
     figure("answers compared", answers)
+
+
+def _of_a_resource(route: str) -> bool:
+    return route.split("/")[0] in ("absences", "agents", "organisations", "services")
 
 
 def _changes(settled: Settled, dice: random.Random) -> str | None:
