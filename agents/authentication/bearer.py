@@ -10,15 +10,12 @@ from rest_framework.request import Request
 from agents import tokens
 from agents.models import AccessKey, Agent, ApiAccount, Grant, Refused, hold_rights
 from agents.models.reach import Reach
-from rdv.api.errors import CHALLENGE, Forbidden, Unauthenticated
+from rdv.api.errors import CHALLENGE, Unauthenticated
 from rdv.api.parsers import leading_integer
 
 from . import carriers, jwt
-from .credential import Credential, plausible
+from .credential import ACT_FOR, Credential, NotGranted, plausible, refuse_to_act
 from .triple import TripleCredential, find_token
-
-# The agent for whom an API account acts: an identifier, or an email.
-ACT_FOR = "HTTP_X_RDV_ACT_FOR"
 
 
 class KeyCredential(Credential):
@@ -78,8 +75,8 @@ class BearerAuthentication(BaseAuthentication):
                 raise Unauthenticated(Refused.UNKNOWN)
             return None
         credential = self._credential(bearer, request)
-        if ACT_FOR in request.META and not (isinstance(credential, KeyCredential) and credential.acting_for):
-            raise NotGranted().of(credential)
+        if not isinstance(credential, KeyCredential) or credential.acting_for is None:
+            refuse_to_act(request, credential)
         return credential.caller, credential
 
     def authenticate_header(self, request: Request) -> str:
@@ -94,12 +91,6 @@ class BearerAuthentication(BaseAuthentication):
         token = find_token(*carriers.triple_of(bearer) or ("", "", ""))
         token.touch()
         return TripleCredential(token, token_secret(bearer))
-
-
-class NotGranted(Forbidden):
-    """403: to act for that agent was not granted."""
-
-    code = "not_granted"
 
 
 def _with_key(bearer: str, act_for: str | None) -> KeyCredential:

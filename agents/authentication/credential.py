@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, ClassVar
 
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent, ApiAccount
 from agents.models.reach import Reach
+from rdv.api.errors import Forbidden
 
 MAX_UID = 254
+# The agent for whom an API account acts: an identifier, or an email.
+ACT_FOR = "HTTP_X_RDV_ACT_FOR"
+
+
+class NotGranted(Forbidden):
+    """403: to act for that agent was not granted."""
+
+    code = "not_granted"
 
 
 class Credential:
@@ -59,3 +69,11 @@ class Credential:
 def plausible(uid: str) -> bool:
     """Whether a database can be asked for `uid` at all."""
     return 0 < len(uid) <= MAX_UID and "\x00" not in uid
+
+
+def refuse_to_act(request: Request, credential: Credential) -> None:
+    """Raises NotGranted when the holder of a credential that is no account's asks to act for somebody: what they then
+    did in their own name would not be what they meant.
+    """
+    if ACT_FOR in request.META:
+        raise NotGranted().of(credential)

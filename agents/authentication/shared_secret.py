@@ -13,7 +13,7 @@ from agents.models import Agent, Refused, hold_rights
 from rdv.api.errors import CHALLENGE, ConflictingCredentials, Unauthenticated
 
 from .carriers import presents_a_key
-from .credential import Credential, plausible
+from .credential import Credential, plausible, refuse_to_act
 
 # Written as in the original's JSON (contract 2.7); "/" is not escaped.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -66,7 +66,9 @@ class SharedSecretAuthentication(BaseAuthentication):
             raise Unauthenticated(Refused.UNKNOWN)
         if not agent.usable:
             raise Unauthenticated(Refused.AGENT_DISABLED).of(agent)
-        return agent, SharedSecretCredential(agent)
+        credential = SharedSecretCredential(agent)
+        refuse_to_act(request, credential)
+        return agent, credential
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

@@ -16,7 +16,7 @@ from agents.models import Agent, ClientToken, Refused, hold_rights
 from rdv.api.errors import CHALLENGE, Unauthenticated
 
 from .carriers import presented_triple
-from .credential import Credential, plausible
+from .credential import Credential, plausible, refuse_to_act
 
 
 class TripleCredential(Credential):
@@ -91,8 +91,10 @@ class TripleAuthentication(BaseAuthentication):
             return None
         uid, client, secret = sent
         token = find_token(uid, client, secret)
+        credential = TripleCredential(token, secret)
+        refuse_to_act(request, credential)
         token.touch()
-        return token.agent, TripleCredential(token, secret)
+        return token.agent, credential
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

@@ -15,6 +15,7 @@ from agents.models import AccessKey, AccountRole, ApiAccount
 from agents.models.keys import end_of
 from tests.conftest import WireClient
 from tests.factories import AbsenceFactory, OrganisationFactory
+from tests.worlds import KINDS, credentials
 
 TOKENS = "/api/v1/tokens"
 TOKEN = "/api/v1/token"
@@ -383,9 +384,13 @@ def test_to_act_for_nobody_is_refused_like_for_somebody(nobody: str, account: Ap
     assert (answer.status_code, answer.json()["errors"]) == (403, [{"base": "not_granted"}])
 
 
-def test_only_an_account_acts_for_others(martine: WireClient, cast: SimpleNamespace) -> None:
-    key = bearer(made(martine))
-    assert key.get(ABSENCES, headers={"X-RDV-Act-For": str(cast.bruno.pk)}).status_code == 403
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_an_account_acts_for_others(kind: str, cast: SimpleNamespace, settings: Any) -> None:
+    """Whoever asks for it otherwise is refused, rather than heard in their own name."""
+    settings.RDV_SHARED_SECRET = "cle-de-test"
+    client = credentials(cast.martine)[kind]
+    refused = client.get(ABSENCES, headers={"X-RDV-Act-For": str(cast.bruno.pk)})
+    assert (refused.status_code, refused.json()["errors"]) == (403, [{"base": "not_granted"}])
 
 
 def test_the_agent_acted_for_must_be_able_to_come_in(account: ApiAccount, cast: SimpleNamespace) -> None:
