@@ -111,13 +111,11 @@ def render_key(
     revoked: int | None,
 ) -> dict[str, Any]:
     """A key without its secret; the arguments are `KEY_COLUMNS`, instants in seconds since 1970."""
-    state = KeyState.ACTIVE
-    if revoked is not None:
-        state = KeyState.REVOKED
-    elif expires is not None and expires <= timezone.now().timestamp():
-        state = KeyState.EXPIRED
-    elif deactivated is not None:
-        state = KeyState.DEACTIVATED
+    state = KeyState.of(
+        revoked=revoked is not None,
+        expired=expires is not None and expires <= timezone.now().timestamp(),
+        deactivated=deactivated is not None,
+    )
     return {
         "id": id,
         "name": name,

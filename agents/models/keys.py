@@ -61,6 +61,15 @@ class KeyState(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
 
+    @classmethod
+    def of(cls, *, revoked: bool, expired: bool, deactivated: bool) -> KeyState:
+        """Of several things that happened to a key, the one that counts: what cannot be undone goes first."""
+        if revoked:
+            return cls.REVOKED
+        if expired:
+            return cls.EXPIRED
+        return cls.DEACTIVATED if deactivated else cls.ACTIVE
+
 
 class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
     def presented(self, key: str) -> AccessKey | None:
@@ -213,11 +222,11 @@ class AccessKey(Recorded):
 
     @property
     def state(self) -> KeyState:
-        if self.revoked_at is not None:
-            return KeyState.REVOKED
-        if self.expires_at is not None and self.expires_at <= timezone.now():
-            return KeyState.EXPIRED
-        return KeyState.DEACTIVATED if self.deactivated_at is not None else KeyState.ACTIVE
+        return KeyState.of(
+            revoked=self.revoked_at is not None,
+            expired=self.expires_at is not None and self.expires_at <= timezone.now(),
+            deactivated=self.deactivated_at is not None,
+        )
 
     def refusal(self) -> Refused | None:
         """Why this key lets nobody in; None when it does."""
