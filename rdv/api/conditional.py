@@ -21,7 +21,8 @@ def conditional(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     if response.status_code != 200:
         response.setdefault("Cache-Control", "no-cache")
         return response
-    etag = response["ETag"] = weak_etag(response.content)
+    # An envelope tells the request's id too: its validator is of what does not change with each request (shapes.py).
+    etag = response["ETag"] = weak_etag(getattr(response, "validated", None) or response.content)
     response.setdefault("Cache-Control", "max-age=0, private, must-revalidate")
     if request.method in ("GET", "HEAD") and "HTTP_IF_NONE_MATCH" in request.META:
         # Weak comparison (RFC 9110 8.8.3.2): the W/ does not count.

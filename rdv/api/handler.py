@@ -16,6 +16,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from .bodies import UNREAD, receive
 from .errors import Busy, WireError, plain
 from .middleware import FIXED_HEADERS
+from .shapes import shape_of_refusal
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -80,7 +81,11 @@ class _Refusal:
         asked = parse_accept_lang_header(environ.get("HTTP_ACCEPT_LANGUAGE", "").lower())
         language = next((tag[:2] for tag, _weight in asked if tag[:2] in self._written), settings.LANGUAGE_CODE)
         status, headers, body = self._written[language]
-        start_response(status, [*headers, ("X-Request-Id", _request_id(environ))])
+        request_id = _request_id(environ)
+        if changes := shape_of_refusal(environ, int(status[:3]), body, request_id):
+            body, changed = changes
+            headers = [(name, value) for name, value in headers if name not in changed] + [*changed.items()]
+        start_response(status, [*headers, ("X-Request-Id", request_id)])
         return [body]
 
 
