@@ -8,6 +8,10 @@ class AbsencesConfig(AppConfig):
     verbose_name = _("Absences")
 
     def ready(self) -> None:
-        from .derived import TALLIES
+        from rdv.api import problems
 
+        from .derived import TALLIES
+        from .problems import PROBLEMS
+
+        problems.declare(*PROBLEMS)
         post_migrate.connect(TALLIES.install, sender=self, weak=False)

@@ -9,7 +9,10 @@ class AgentsConfig(AppConfig):
     verbose_name = _("Annuaire")
 
     def ready(self) -> None:
+        from rdv.api import problems
+
         from .derived import SHOWN
+        from .problems import PROBLEMS
         from .record.kept import KEPT
         from .record.refusals import listen
         from .record.writing import follow_all
@@ -21,3 +24,4 @@ class AgentsConfig(AppConfig):
         post_migrate.connect(KEPT.install, sender=self, weak=False)
         follow_all()
         listen()
+        problems.declare(*PROBLEMS)
