@@ -6,6 +6,7 @@ import datetime
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Organisation
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
@@ -24,15 +25,22 @@ class AbsenceFilters(django_filters.FilterSet):
     `starts_before`: that start in it; `changed_since`: created or changed at that instant or later.
     """
 
-    agent_id = IdFilter(field_name="agent_id")
-    agent_email = TextFilter(field_name="agent__email")
-    service_id = IdFilter(method="of_service")
-    organisation_id = IdFilter(method="of_organisation")
-    to = MomentFilter(method="until", end_of_day=True)
-    starts_after = MomentFilter(method="starting_from")
-    starts_before = MomentFilter(method="starting_until")
-    changed_since = MomentFilter(method="changed")
-    title = TextFilter(method="titled")
+    agent_id = IdFilter(field_name="agent_id", help_text=_("De cet agent."))
+    agent_email = TextFilter(field_name="agent__email", help_text=_("De l'agent de cette adresse."))
+    service_id = IdFilter(method="of_service", help_text=_("Des agents de ce service."))
+    organisation_id = IdFilter(
+        method="of_organisation",
+        help_text=_("Des agents de cette organisation, pour elle ou pour toutes ; hors de portée : aucune."),
+    )
+    to = MomentFilter(
+        method="until", end_of_day=True, help_text=_("Qui touchent la période jusque là, ce jour compris.")
+    )
+    starts_after = MomentFilter(method="starting_from", help_text=_("Qui commencent alors ou après."))
+    starts_before = MomentFilter(method="starting_until", help_text=_("Qui commencent avant."))
+    changed_since = MomentFilter(method="changed", help_text=_("Créées ou changées alors ou après."))
+    title = TextFilter(
+        method="titled", help_text=_("Dont le titre contient cela, sans égard à la casse ni aux accents.")
+    )
 
     class Meta:
         model = Absence
@@ -64,4 +72,6 @@ class AbsenceFilters(django_filters.FilterSet):
 
 
 # "from" is a word of Python, so it cannot be declared like the others.
-AbsenceFilters.base_filters["from"] = MomentFilter(method="since")
+AbsenceFilters.base_filters["from"] = MomentFilter(
+    method="since", help_text=_("Qui touchent la période à partir de là.")
+)

@@ -8,13 +8,23 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext_lazy as _
 
+from agents import shapes
 from agents.models import Agent, AgentRole
-from agents.serializers import ORGANISATION_COLUMNS, render_agent, render_organisation
+from agents.serializers import (
+    ORGANISATION_COLUMNS,
+    SAMPLE_AGENT,
+    SAMPLE_ORGANISATION,
+    render_agent,
+    render_organisation,
+)
+from rdv.api import registry
 from rdv.api.errors import NotFound
 from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
 from rdv.api.messages import MUST_EXIST, blank, inclusion
 from rdv.api.renderers import Representation
+from rdv.api.schema import DAY, INSTANT, TIME, Shape, integer, nullable, text
 from rdv.api.serializers import WireSerializer
 from rdv.api.statements import Parameter, Statement
 from rdv.api.times import wire_datetime
@@ -120,7 +130,39 @@ def render_absence(
     }
 
 
-ABSENCE = Representation("absence", "absences", COLUMNS, render_absence)
+SHAPE = Shape(
+    "Absence",
+    _("Une période pendant laquelle un agent n'est pas là. Les jours et les heures sont ceux de Paris."),
+    {
+        "id": integer(_("Son identifiant.")),
+        "agent": shapes.AGENT,
+        "created_at": INSTANT,
+        "end_day": DAY,
+        "end_time": TIME,
+        "first_day": DAY,
+        "ical": text(_("Elle-même, en calendrier complet (RFC 5545).")),
+        "ical_uid": text(_("Son UID dans un calendrier.")),
+        "organisation": nullable(shapes.ORGANISATION),
+        "rrule": nullable(text(_("Sa répétition (RFC 5545)."))),
+        "start_time": TIME,
+        "title": text(_("Ce qu'elle est.")),
+        "updated_at": INSTANT,
+        "url": text(_("Son adresse."), format="uri"),
+        "version": integer(_("Grandit à chaque changement.")),
+    },
+)
+ABSENCE = Representation(
+    "absence",
+    "absences",
+    COLUMNS,
+    render_absence,
+    SHAPE,
+    (
+        *(7, *SAMPLE_AGENT, False, *SAMPLE_ORGANISATION),
+        *(1794819600, datetime.date(2026, 12, 10), datetime.time(12, 30), datetime.date(2026, 12, 10)),
+        *(*SAMPLE_ORGANISATION, datetime.time(9), "Formation", 1794819600, 1),
+    ),
+)
 
 
 _AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk")
@@ -132,14 +174,26 @@ class AbsenceSerializer(WireSerializer):
     """The parameters of contract 4.2. The agent is named at creation and stays; the organisation may change."""
 
     model = Absence
+    required = ("first_day", "start_time", "end_time", "title")
+    creating_only = ("agent",)
+    described = {
+        "agent": (
+            registry.Parameter(
+                "agent_id", _("L'agent absent. Lui ou agent_email ; il l'emporte."), IdentifierField.schema, "body"
+            ),
+            registry.Parameter("agent_email", _("L'agent absent, par son adresse exacte."), text(), "body"),
+        )
+    }
 
-    first_day = DateField()
-    start_time = TimeField()
-    end_time = TimeField()
+    first_day = DateField(help_text=_("Le premier jour."))
+    start_time = TimeField(help_text=_("L'heure du début, le premier jour."))
+    end_time = TimeField(help_text=_("L'heure de la fin, le dernier jour."))
     agent = IdentifierField()
-    title = TextField()
-    end_day = DateField()
-    organisation_id = IdentifierField()
+    title = TextField(help_text=_("Ce qu'elle est : Congés, Formation…"))
+    end_day = DateField(help_text=_("Le dernier jour ; le premier quand rien n'est dit."))
+    organisation_id = IdentifierField(
+        help_text=_("Une organisation de l'agent, quand l'absence ne vaut que pour elle.")
+    )
 
     def assign(self, row: Absence, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
         organisation = values.pop("organisation_id", "unchanged")

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent
+from rdv.api.errors import NotFound
+from rdv.api.registry import Described, Example, Group
 from rdv.api.statements import Parameter, Statement
 from rdv.api.views import ResourceViewSet
 
@@ -26,7 +29,59 @@ _AGENT_IN_SIGHT = Statement(
 )
 
 
+WHO = _("Qui voit un agent peut gérer ses absences.")
+
+
 class Absences(ResourceViewSet):
+    group = Group("absences", _("Absences"), _("Les périodes pendant lesquelles un agent n'est pas là."))
+    operations = {
+        "list": Described(
+            _("Lister les absences"),
+            _("Celles des agents que l'on voit, le premier jour le plus tardif d'abord. Les filtres se combinent."),
+            WHO,
+            limits=_("100 par page."),
+            examples=(
+                Example(_("Toutes"), {}),
+                Example(_("Les congés de décembre"), {"from": "2026-12-01", "to": "2026-12-31", "title": "congés"}),
+            ),
+        ),
+        "create": Described(
+            _("Créer une absence"),
+            _("L'agent est nommé par agent_id ou par agent_email. Tout ce qui ne va pas est dit en une fois."),
+            WHO,
+            errors=(NotFound("agent"),),
+            examples=(
+                Example(
+                    _("Une matinée de formation"),
+                    {
+                        "agent_email": "martine@demo.rdv-solidarites.fr",
+                        "title": "Formation",
+                        "first_day": "2026-12-10",
+                        "start_time": "09:00",
+                        "end_time": "12:30",
+                    },
+                ),
+            ),
+        ),
+        "retrieve": Described(
+            _("Montrer une absence"),
+            _("Ce qu'elle est, son calendrier compris."),
+            WHO,
+            examples=(Example(_("La première"), {"id": 1}),),
+        ),
+        "update": Described(
+            _("Modifier une absence"),
+            _("Ce qui n'est pas envoyé reste tel quel ; PUT et PATCH font la même chose. L'agent ne change pas."),
+            WHO,
+            examples=(Example(_("La prolonger"), {"id": 1, "end_day": "2027-01-04"}),),
+        ),
+        "destroy": Described(
+            _("Supprimer une absence"),
+            _("Elle n'est plus nulle part, que dans le journal."),
+            WHO,
+            examples=(Example(_("La première"), {"id": 1}),),
+        ),
+    }
     resource = "absences"
     model = Absence
     representation = ABSENCE

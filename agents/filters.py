@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from rdv.api.filters import IdFilter
 
@@ -13,7 +14,9 @@ from .models import Agent, Organisation
 class AgentFilters(django_filters.FilterSet):
     """`organisation_id`: the visible agents who have a role there; out of the caller's reach, nobody."""
 
-    organisation_id = IdFilter(method="of_organisation")
+    organisation_id = IdFilter(
+        method="of_organisation", help_text=_("Qui ont un rôle dans cette organisation ; hors de portée : personne.")
+    )
 
     class Meta:
         model = Agent

@@ -10,12 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from rdv.api.fields import DateField, TextField
+from rdv.api.fields import ChoiceField, DateField, TextField
 from rdv.api.messages import inclusion, invalid
 from rdv.api.renderers import Representation
+from rdv.api.schema import array
 from rdv.api.serializers import WireSerializer
 from rdv.api.times import PARIS, wire_datetime
 
+from . import shapes
 from .models import AccessKey, Agent, KeyState, Organisation
 
 if TYPE_CHECKING:
@@ -49,12 +51,27 @@ def render_service(id: int, name: str, secretariat: bool, short_name: str) -> di
     return {"id": id, "name": name, "secretariat": secretariat, "short_name": short_name}
 
 
-AGENT = Representation("agent", "agents", AGENT_COLUMNS, lambda base, *row: render_agent(*row))
+SAMPLE_AGENT = (1, "martine@demo.rdv-solidarites.fr", "Martine", None, "Validay")
+SAMPLE_ORGANISATION = (1, "paris.nord@demo.rdv-solidarites.fr", "MDS Paris Nord", "01 40 00 00 00", "rdv_solidarites")
+
+AGENT = Representation(
+    "agent", "agents", AGENT_COLUMNS, lambda base, *row: render_agent(*row), shapes.AGENT, SAMPLE_AGENT
+)
 ORGANISATION = Representation(
-    "organisation", "organisations", ORGANISATION_COLUMNS, lambda base, *row: render_organisation(*row)
+    "organisation",
+    "organisations",
+    ORGANISATION_COLUMNS,
+    lambda base, *row: render_organisation(*row),
+    shapes.ORGANISATION,
+    SAMPLE_ORGANISATION,
 )
 SERVICE = Representation(
-    "service", "services", ("id", "name", "secretariat", "short_name"), lambda base, *row: render_service(*row)
+    "service",
+    "services",
+    ("id", "name", "secretariat", "short_name"),
+    lambda base, *row: render_service(*row),
+    shapes.SERVICE,
+    (1, "PMI (Protection Maternelle Infantile)", False, "PMI"),
 )
 
 
@@ -63,10 +80,10 @@ class OrganisationSerializer(WireSerializer):
 
     model = Organisation
 
-    name = TextField()
-    phone_number = TextField()
-    email = TextField()
-    verticale = TextField()
+    name = TextField(help_text=_("Son nom, unique dans son territoire."))
+    phone_number = TextField(help_text=_("Son téléphone, français ou avec son indicatif."))
+    email = TextField(help_text=_("Son adresse électronique."))
+    verticale = ChoiceField(Organisation.Verticale.values, help_text=_("Le service en ligne auquel elle appartient."))
 
 
 def account(agent: Agent) -> dict[str, Any]:
@@ -131,7 +148,14 @@ def render_key(
     }
 
 
-KEY = Representation("token", "tokens", KEY_COLUMNS, lambda base, *row: render_key(*row))
+KEY = Representation(
+    "token",
+    "tokens",
+    KEY_COLUMNS,
+    lambda base, *row: render_key(*row),
+    shapes.KEY,
+    (1, "Tâche de nuit", "", "rdv_pat_Ab3", True, ["absences"], None, 1795000000, 1797592000, None, None, None),
+)
 
 
 class ExpiresField(serializers.Field):
@@ -140,6 +164,7 @@ class ExpiresField(serializers.Field):
     """
 
     DAYS = (7, 30, 60, 90)
+    schema = {"anyOf": [{"enum": [*DAYS, *map(str, DAYS), "never"]}, DateField.schema]}
 
     def to_internal_value(self, data: Any) -> datetime.datetime | None:
         text = str(data).strip().removesuffix("d") if not isinstance(data, bool) else ""
@@ -159,6 +184,8 @@ class ExpiresField(serializers.Field):
 class FlagField(serializers.Field):
     """True or false, as JSON has them or as a form writes them."""
 
+    schema = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
+
     def to_internal_value(self, data: Any) -> bool:
         text = str(data).strip().lower()
         if text not in ("true", "false", "1", "0"):
@@ -172,6 +199,7 @@ class ListField(serializers.Field):
     def __init__(self, of: type, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.of = of
+        self.schema = array({"type": "integer"} if of is int else {"type": "string"})
 
     def to_internal_value(self, data: Any) -> list[Any]:
         parts = data.split(",") if isinstance(data, str) else data
@@ -198,13 +226,20 @@ class KeySerializer(WireSerializer):
 
     model = AccessKey
 
-    name = TextField()
-    note = TextField()
-    expires_at = ExpiresField()
-    read_only = FlagField()
-    resources = ListField(str)
-    organisations = ListField(int)
-    active = FlagField()
+    required = ("name",)
+    creating_only = ("expires_at", "read_only", "resources", "organisations")
+
+    name = TextField(help_text=_("À quoi elle sert."))
+    note = TextField(help_text=_("Ce que l'on veut s'en rappeler, 2000 caractères au plus."))
+    expires_at = ExpiresField(
+        help_text=_("Sa fin : 7, 30, 60 ou 90 jours, une date, ou never. 30 jours quand rien n'est dit.")
+    )
+    read_only = FlagField(help_text=_("Si elle ne fait que lire."))
+    resources = ListField(
+        str, help_text=_("Ce pour quoi elle vaut : absences, agents, organisations, services, audit.")
+    )
+    organisations = ListField(int, help_text=_("Les organisations où elle vaut ; partout quand rien n'est dit."))
+    active = FlagField(help_text=_("false la met de côté, true la remet en service."))
 
     CHANGEABLE = ("name", "note", "active")
     DEFAULT_DAYS = 30

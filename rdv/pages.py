@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from rdv.api.errors import MalformedRequest, plain
-from rdv.api.middleware import API
+from rdv.api.middleware import of_api
 
 if TYPE_CHECKING:
     _Middleware = SessionMiddleware
@@ -25,7 +25,7 @@ else:
 
 class _PagesOnly(_Middleware):
     def __call__(self, request: HttpRequest) -> Any:
-        return self.get_response(request) if request.path.startswith(API) else super().__call__(request)
+        return self.get_response(request) if of_api(request) else super().__call__(request)
 
 
 class StaticFiles(_PagesOnly, WhiteNoiseMiddleware):
@@ -43,7 +43,7 @@ class Speakable:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "%00" in request.META.get("QUERY_STRING", "") and not request.path.startswith(API):
+        if "%00" in request.META.get("QUERY_STRING", "") and not of_api(request):
             return plain(MalformedRequest(_("Un paramètre contient un caractère nul.")))
         return self.get_response(request)
 

@@ -5,12 +5,16 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from agents.views.jwt import Jwks
+from rdv.api.discovery import Description, Discovery
+from rdv.api.urls import address
 
 # /health/live and /health/ready are answered before any of these: rdv/health.py.
 urlpatterns = [
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
+    path("api/v1/", include([address("openapi", Description.as_view())])),
     path("api/auth/", include("agents.auth_urls")),
+    path("", include([address("api", Discovery.as_view())])),
     path(".well-known/jwks.json", Jwks.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

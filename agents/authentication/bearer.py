@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -12,6 +13,7 @@ from agents.models import AccessKey, Agent, ApiAccount, Grant, Refused, hold_rig
 from agents.models.reach import Reach
 from rdv.api.errors import CHALLENGE, Unauthenticated
 from rdv.api.parsers import leading_integer
+from rdv.api.registry import Way, header
 
 from . import carriers, jwt
 from .credential import ACT_FOR, Credential, NotGranted, plausible, refuse_to_act
@@ -67,6 +69,19 @@ class KeyCredential(Credential):
 
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer`, `X-API-Token`, `X-Api-Key` or `x-auth`, and in the address where that is allowed."""
+
+    ways = (
+        Way(
+            "bearer",
+            _("Une clé d'accès personnelle, la clé d'un compte d'API, un jeton JWT, ou le triplet en base64."),
+            {"bearer": {"type": "http", "scheme": "bearer", "description": _("`Authorization: Bearer rdv_pat_…`")}},
+            given_by="auth.login",
+        ),
+        *(
+            Way(name.lower(), _("La même clé, pour les outils qui n'ont que cet en-tête."), {name: header(name)})
+            for name in ("X-API-Token", "X-Api-Key", "x-auth")
+        ),
+    )
 
     def authenticate(self, request: Request) -> tuple[Any, Credential] | None:
         bearer = carriers.presented_bearer(request)

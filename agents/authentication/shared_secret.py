@@ -6,11 +6,13 @@ import hmac
 
 import orjson
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from agents.models import Agent, Refused, hold_rights
 from rdv.api.errors import CHALLENGE, ConflictingCredentials, Unauthenticated
+from rdv.api.registry import Way, header
 
 from .carriers import presents_a_key
 from .credential import Credential, plausible, refuse_to_act
@@ -50,6 +52,17 @@ class SharedSecretCredential(Credential):
 
 class SharedSecretAuthentication(BaseAuthentication):
     """`X-Agent-Auth-Signature` and `uid`. The header, even empty, closes the way to the tokens (contract 2.1)."""
+
+    ways = (
+        Way(
+            "signature",
+            _("La signature d'une application partenaire qui partage un secret avec ce serveur, et l'agent."),
+            {
+                "X-Agent-Auth-Signature": header("X-Agent-Auth-Signature", _("La signature de l'agent.")),
+                "uid": header("uid", _("L'adresse de l'agent.")),
+            },
+        ),
+    )
 
     def authenticate(self, request: Request) -> tuple[Agent, SharedSecretCredential] | None:
         given = request.META.get("HTTP_X_AGENT_AUTH_SIGNATURE")

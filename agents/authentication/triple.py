@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from agents import tokens
 from agents.models import Agent, ClientToken, Refused, hold_rights
 from rdv.api.errors import CHALLENGE, Unauthenticated
+from rdv.api.registry import Way, header
 
 from .carriers import presented_triple
 from .credential import Credential, plausible, refuse_to_act
@@ -84,6 +86,19 @@ class TripleAuthentication(BaseAuthentication):
     Never read from the address or the body: secrets do not travel there (design decision 1). One query, none when
     the form alone is wrong.
     """
+
+    ways = (
+        Way(
+            "triple",
+            _("Les trois en-têtes que donne une connexion, bons 24 heures."),
+            {
+                "access-token": header("access-token", _("Le secret du triplet.")),
+                "client": header("client", _("Le client du triplet.")),
+                "uid": header("uid", _("L'adresse de l'agent.")),
+            },
+            given_by="auth.sign_in",
+        ),
+    )
 
     def authenticate(self, request: Request) -> tuple[Agent, TripleCredential] | None:
         sent = presented_triple(request)

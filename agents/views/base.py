@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from agents.authentication import TripleAuthentication
-from rdv.api.errors import Refusal, Unauthenticated
+from rdv.api.errors import Refusal, Unauthenticated, WireError
+from rdv.api.registry import Group, Operation
+from rdv.api.schema import Sentence
 from rdv.api.views import WireView
 
 
@@ -15,8 +20,14 @@ class AuthView(WireView):
 
     authentication_classes = (TripleAuthentication,)
     asks_reason = False
+    group = Group("auth", _("Connexion"), _("Se connecter, se déconnecter, changer de mot de passe."))
     # (status, sentence) for a caller without a valid triple.
-    refusal: tuple[int, str]
+    refusal: tuple[int, Sentence]
+
+    @classmethod
+    def described_errors(cls, operation: Operation) -> Iterator[WireError]:
+        for error in super().described_errors(operation):
+            yield Refusal(*cls.refusal) if isinstance(error, Unauthenticated) else error
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, exceptions.NotAuthenticated):

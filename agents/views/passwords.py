@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
@@ -17,18 +18,25 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents import mails
+from agents import mails, shapes
 from agents.authentication import TripleAuthentication, TripleCredential
 from agents.emails import normalise_email
 from agents.models import Agent, ClientToken, Overtaken, Refused, end_tokens
 from agents.record.refusals import signed_in
 from agents.serializers import account
 from agents.throttles import PasswordRequestThrottle
-from rdv.api.errors import Refusal, Unauthenticated, UnknownRoute
+from rdv.api.errors import Refusal, Unauthenticated, UnknownRoute, UnreadableBody
 from rdv.api.parsers import leading_integer
+from rdv.api.registry import Answer, Described, Example, Parameter
+from rdv.api.schema import Shape, array, flag, obj, text
 from rdv.api.times import auth_datetime
 
 from .base import AuthView
+from .sessions import SAMPLE_ACCOUNT
+from .sign_in import EMAIL
+
+SENT = gettext_lazy("Un e-mail a été envoyé à '%(email)s' avec les instructions de réinitialisation du mot de passe.")
+CHANGED = gettext_lazy("Votre mot de passe a été correctement mis à jour.")
 
 
 class ResetView(AuthView):
@@ -48,9 +56,104 @@ class ResetView(AuthView):
         return f"{parts.scheme}://{parts.netloc}".lower() in (self.origin, *settings.RDV_REDIRECT_ORIGINS)
 
 
+MISMATCH = gettext_lazy("Le nouveau mot de passe et la confirmation ne concordent pas")
+
+
+class InvalidPassword(Refusal):
+    """422 with the messages by attribute and `full_messages`, the shape of this endpoint alone (contract 2.8)."""
+
+    shape = Shape(
+        "InvalidPassword",
+        gettext_lazy("Ce qui ne va pas dans un nouveau mot de passe."),
+        {
+            "success": flag(const=False),
+            "errors": {
+                "type": "object",
+                "description": gettext_lazy("Par champ, et toutes ensemble dans `full_messages`."),
+                "additionalProperties": array(text()),
+            },
+        },
+    )
+
+    def __init__(self, errors: dict[str, list[Any]]) -> None:
+        super().__init__(422, "")
+        self.errors = errors
+
+    def body(self) -> dict[str, object]:
+        return {"success": False, "errors": self.errors}
+
+
 class Password(ResetView):
     """`POST auth/password` asks for a mail; `PUT` and `PATCH` set a new password."""
 
+    operations = {
+        "post": Described(
+            gettext_lazy("Demander un nouveau mot de passe"),
+            gettext_lazy(
+                "Envoie un courriel avec un lien, bon pendant six heures. La réponse ne dit pas si l'adresse est "
+                "connue."
+            ),
+            gettext_lazy("Qui que ce soit."),
+            name="request_password",
+            parameters=(
+                EMAIL,
+                Parameter(
+                    "redirect_url",
+                    gettext_lazy("Où le lien mène : sur ce serveur, ou à une origine permise."),
+                    text(format="uri"),
+                    place="body",
+                    required=True,
+                ),
+                Parameter("config_name", gettext_lazy("Repris tel quel dans le lien."), text(), place="body"),
+            ),
+            answers={
+                200: Answer(
+                    gettext_lazy("Un courriel est parti, si l'adresse est connue."),
+                    obj("", success=flag(const=True), message=text()),
+                    lambda: {"success": True, "message": str(SENT) % {"email": "martine@demo.rdv-solidarites.fr"}},
+                )
+            },
+            errors=(
+                Refusal(401, gettext_lazy("URL de redirection manquante.")),
+                Refusal(422, gettext_lazy("Redirection vers '%(url)s' non autorisée.")),
+            ),
+            examples=(
+                Example(
+                    gettext_lazy("Martine, des données de démonstration"),
+                    {"email": "martine@demo.rdv-solidarites.fr", "redirect_url": "http://127.0.0.1:8000/connexion"},
+                ),
+            ),
+            limits=gettext_lazy("Dix par minute depuis un même endroit."),
+            public=True,
+        ),
+        "put": Described(
+            gettext_lazy("Changer de mot de passe"),
+            gettext_lazy("Les autres sessions de l'agent finissent. PUT et PATCH font la même chose."),
+            gettext_lazy("Tout agent connecté par un triplet."),
+            name="change_password",
+            parameters=(
+                Parameter("password", gettext_lazy("Le nouveau."), text(format="password"), "body", required=True),
+                Parameter(
+                    "password_confirmation",
+                    gettext_lazy("Le même, une seconde fois."),
+                    text(format="password"),
+                    "body",
+                    required=True,
+                ),
+            ),
+            answers={
+                200: Answer(
+                    gettext_lazy("C'est fait."),
+                    obj("", success=flag(const=True), data=shapes.ACCOUNT, message=text()),
+                    lambda: {"success": True, "data": SAMPLE_ACCOUNT, "message": str(CHANGED)},
+                )
+            },
+            errors=(
+                InvalidPassword({"password_confirmation": [MISMATCH], "full_messages": [MISMATCH]}),
+                UnreadableBody(),
+            ),
+        ),
+    }
     refusal = (401, "Unauthorized")  # in English on the wire
 
     def get_authenticators(self) -> list[TripleAuthentication]:
@@ -81,8 +184,7 @@ class Password(ResetView):
             }
             link = f"{self.origin}/api/v1/auth/password/edit?{urlencode(query)}"
             mails.send_password_reset(agent, link)
-        sentence = _("Un e-mail a été envoyé à '%(email)s' avec les instructions de réinitialisation du mot de passe.")
-        return Response({"success": True, "message": sentence % {"email": email}})
+        return Response({"success": True, "message": str(SENT) % {"email": email}})
 
     def put(self, request: Request) -> Response:
         """The current password is not asked. Other sessions end; the triple presented stays good."""
@@ -111,9 +213,7 @@ class Password(ResetView):
             "created_at": auth_datetime(agent.created_at),
             "updated_at": auth_datetime(agent.updated_at),
         }
-        return Response(
-            {"success": True, "data": data, "message": _("Votre mot de passe a été correctement mis à jour.")}
-        )
+        return Response({"success": True, "data": data, "message": str(CHANGED)})
 
     patch = put
 
@@ -131,23 +231,29 @@ class Password(ResetView):
             raise InvalidPassword(errors | {"full_messages": full})
 
 
-MISMATCH = gettext_lazy("Le nouveau mot de passe et la confirmation ne concordent pas")
-
-
-class InvalidPassword(Refusal):
-    """422 with the messages by attribute and `full_messages`, the shape of this endpoint alone (contract 2.8)."""
-
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(422, "")
-        self.errors = errors
-
-    def body(self) -> dict[str, object]:
-        return {"success": False, "errors": self.errors}
-
-
 class PasswordEdit(ResetView):
     """`GET auth/password/edit`: the mail's link, good for 6 hours; sends the browser on with a fresh triple."""
 
+    operations = {
+        "get": Described(
+            gettext_lazy("Suivre le lien du courriel"),
+            gettext_lazy("Renvoie le navigateur où la demande l'a voulu, avec un triplet dans l'adresse."),
+            gettext_lazy("Qui a reçu le courriel."),
+            name="edit_password",
+            parameters=(
+                Parameter("reset_password_token", gettext_lazy("Le secret du lien."), text(), required=True),
+                Parameter("redirect_url", gettext_lazy("Où aller."), text(format="uri"), required=True),
+                Parameter("config", gettext_lazy("Repris tel quel."), text()),
+            ),
+            answers={
+                302: Answer(
+                    gettext_lazy("Plus loin, avec un triplet."), headers={"Location": gettext_lazy("Où aller.")}
+                )
+            },
+            errors=(UnknownRoute(),),
+            public=True,
+        )
+    }
     authentication_classes = ()
     permission_classes = (AllowAny,)
 

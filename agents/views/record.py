@@ -7,10 +7,13 @@ from typing import Any
 
 import django_filters
 from django.db.models import Case, Exists, OuterRef, QuerySet, When
+from django.utils.translation import gettext_lazy as _
 
+from agents import shapes
 from agents.models import RecordEntry
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
 from rdv.api.pagination import Fetch, following
+from rdv.api.registry import Described, Example, Group
 from rdv.api.renderers import Representation
 from rdv.api.times import PARIS, wire_datetime
 from rdv.api.views import ResourceViewSet
@@ -76,7 +79,18 @@ def render_entry(
     }
 
 
-ENTRY = Representation("entry", "entries", COLUMNS, lambda base, *row: render_entry(*row))
+ENTRY = Representation(
+    "entry",
+    "entries",
+    COLUMNS,
+    lambda base, *row: render_entry(*row),
+    shapes.ENTRY,
+    (
+        *(1, 1794819600, "updated", "", 1, "absence", 7, "Formation", {"title": ["Formatio", "Formation"]}, ""),
+        *("agent", 1, "Martine VALIDAY", None, "", "token", 3, ""),
+        *("192.0.2.7", "6c0fbb4e-6a4c-4a8f-9a39-9f5a0e8a3f10", "PATCH", "absences/<pk>", 1, None),
+    ),
+)
 
 
 class RecordFilters(django_filters.FilterSet):
@@ -84,13 +98,15 @@ class RecordFilters(django_filters.FilterSet):
     both days included when they are dates. `agent_id`: whose matter it is.
     """
 
-    actor_id = IdFilter(field_name="actor_id")
-    actor_kind = TextFilter(field_name="actor_kind")
-    resource = TextFilter(field_name="resource")
-    object_id = IdFilter(field_name="object_id")
-    action = TextFilter(field_name="action")
-    agent_id = IdFilter(field_name="agent_id")
-    to = MomentFilter(method="until", end_of_day=True)
+    actor_id = IdFilter(field_name="actor_id", help_text=_("Fait par celui-ci."))
+    actor_kind = TextFilter(
+        field_name="actor_kind", help_text=_("Fait par un agent (agent), un compte (api_account), system, anonymous.")
+    )
+    resource = TextFilter(field_name="resource", help_text=_("Le genre de ce qui est touché : absence, agent…"))
+    object_id = IdFilter(field_name="object_id", help_text=_("Ce qui est touché."))
+    action = TextFilter(field_name="action", help_text=_("Ce qui a été fait : created, updated, deleted…"))
+    agent_id = IdFilter(field_name="agent_id", help_text=_("L'agent que cela concerne."))
+    to = MomentFilter(method="until", end_of_day=True, help_text=_("Jusqu'à ce jour ou ce moment."))
 
     class Meta:
         model = RecordEntry
@@ -104,7 +120,7 @@ class RecordFilters(django_filters.FilterSet):
 
 
 # "from" is a word of Python, so it cannot be declared like the others.
-RecordFilters.base_filters["from"] = MomentFilter(method="since")
+RecordFilters.base_filters["from"] = MomentFilter(method="since", help_text=_("Depuis ce jour ou ce moment."))
 
 
 def _instant(moment: datetime.datetime) -> datetime.datetime:
@@ -116,6 +132,22 @@ COUNTED = 10_000
 
 
 class Audit(ResourceViewSet):
+    group = Group("audit", _("Journal"), _("Qui a fait quoi, quand, d'où, avec quoi et pourquoi."))
+    operations = {
+        "list": Described(
+            _("Lire le journal"),
+            _("Du plus récent au plus ancien."),
+            _("Chacun, pour ce qu'il a fait et ce qui le concerne ; un administrateur, pour ses organisations."),
+            limits=_("100 par page, comptées jusqu'à 10 000."),
+            examples=(Example(_("Ce qui est arrivé aux absences"), {"resource": "absence"}),),
+        ),
+        "retrieve": Described(
+            _("Montrer une ligne du journal"),
+            _("Ce qui était là, et ce qui y est."),
+            _("Qui la voit dans la liste."),
+            examples=(Example(_("La première"), {"id": 1}),),
+        ),
+    }
     resource = "audit"
     model = RecordEntry
     representation = ENTRY

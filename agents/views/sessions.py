@@ -10,19 +10,93 @@ from django.utils.translation import gettext_lazy
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents import shapes
 from agents.authentication import TripleCredential
 from agents.models import AccessKey, Action, Agent, ApiAccount, ClientToken, Refused, end_tokens
-from agents.serializers import account, describe, render_agent, render_organisation, render_service
+from agents.serializers import (
+    AGENT,
+    ORGANISATION,
+    SERVICE,
+    account,
+    describe,
+    render_agent,
+    render_organisation,
+    render_service,
+)
 from rdv.api.errors import MethodNotAllowed, Refusal, Unauthenticated
+from rdv.api.registry import Answer, Described, Example, Group, Parameter
+from rdv.api.schema import flag, obj, text
 from rdv.api.views import WireView
 from rdv.sessions import end_sessions_of
 
 from .base import AuthView
-from .sign_in import BAD_CREDENTIALS, PasswordSignIn
+from .sign_in import BAD_CREDENTIALS, DEMO, EMAIL, PASSWORD, PASSWORDS_OFF, SLOWED, PasswordSignIn
+
+FLAG = text(enum=["true", "false"])
+TRIPLE_HEADERS = {
+    "access-token": gettext_lazy("Le secret du triplet."),
+    "token-type": gettext_lazy("Toujours Bearer."),
+    "client": gettext_lazy("Le client du triplet."),
+    "expiry": gettext_lazy("Sa fin, en secondes depuis 1970."),
+    "uid": gettext_lazy("L'agent du triplet."),
+}
+SAMPLE_ACCOUNT = {
+    "id": 1,
+    "deleted_at": None,
+    "email": "martine@demo.rdv-solidarites.fr",
+    "provider": "email",
+    "service_id": 1,
+    "role": "admin",
+    "last_name": "Validay",
+    "first_name": "Martine",
+    "uid": "martine@demo.rdv-solidarites.fr",
+    "email_original": None,
+    "allow_password_change": False,
+}
+SAMPLE_ME = {
+    "agent": AGENT.example()
+    | {
+        "roles": [{"access_level": "admin", "organisation": ORGANISATION.example()}],
+        "services": [SERVICE.example()],
+        "territories": [],
+    },
+    "credential": {
+        "kind": "token",
+        "client": "Z6EihQAY9NWsZByfZ47i_Q",
+        "created_at": "2026-11-16 10:00:00 +0100",
+        "expires_at": "2026-11-17 10:00:00 +0100",
+        "last_used_at": None,
+    },
+}
 
 
 class SignIn(PasswordSignIn):
     """`POST auth/sign_in`: `email` and `password` against a fresh triple."""
+
+    operations = {
+        "post": Described(
+            gettext_lazy("Se connecter"),
+            gettext_lazy(
+                "Donne le triplet `access-token`, `client`, `uid` dans les en-têtes de la réponse, à renvoyer avec "
+                "chaque requête. Avec l'en-tête `client` d'un triplet encore bon, il est renouvelé sur place."
+            ),
+            gettext_lazy("Tout agent qui a un mot de passe."),
+            name="sign_in",
+            parameters=(EMAIL, PASSWORD),
+            answers={
+                200: Answer(
+                    gettext_lazy("L'agent ; le triplet est dans les en-têtes."),
+                    obj("", data=shapes.ACCOUNT),
+                    lambda: {"data": SAMPLE_ACCOUNT},
+                    TRIPLE_HEADERS,
+                )
+            },
+            errors=(Refusal(401, BAD_CREDENTIALS), PASSWORDS_OFF),
+            examples=(Example(gettext_lazy("Martine, des données de démonstration"), DEMO),),
+            limits=SLOWED,
+            public=True,
+        )
+    }
 
     def issue(self, agent: Agent) -> tuple[ClientToken, str]:
         return ClientToken.objects.issue(agent, self.request.META.get("HTTP_CLIENT"))
@@ -47,6 +121,20 @@ class SignOut(AuthView):
     session of a browser; with `keys=true`, every key too.
     """
 
+    operations = {
+        "delete": Described(
+            gettext_lazy("Se déconnecter"),
+            gettext_lazy("Ce triplet ne vaut plus rien."),
+            gettext_lazy("Tout agent connecté."),
+            name="sign_out",
+            parameters=(
+                Parameter("everywhere", gettext_lazy("true : tous les clients de l'agent, et ses navigateurs."), FLAG),
+                Parameter("keys", gettext_lazy("true : toutes ses clés aussi."), FLAG),
+            ),
+            answers={200: Answer(gettext_lazy("C'est fait."), shapes.DONE, lambda: {"success": True})},
+            examples=(Example(gettext_lazy("Ici"), {}), Example(gettext_lazy("Partout"), {"everywhere": "true"})),
+        )
+    }
     refusal = (404, gettext_lazy("L'utilisateur est inconnu ou n'est pas connecté."))
 
     def delete(self, request: Request) -> Response:
@@ -69,6 +157,22 @@ class SignOut(AuthView):
 class ValidateToken(AuthView):
     """`GET auth/validate_token`: whether the triple is good, and whose it is."""
 
+    operations = {
+        "get": Described(
+            gettext_lazy("Vérifier son triplet"),
+            gettext_lazy("S'il vaut encore, et à qui il est."),
+            gettext_lazy("Tout agent connecté."),
+            name="validate_token",
+            answers={
+                200: Answer(
+                    gettext_lazy("Il vaut."),
+                    obj("", success=flag(const=True), data=shapes.ACCOUNT),
+                    lambda: {"success": True, "data": SAMPLE_ACCOUNT},
+                )
+            },
+            examples=(Example(gettext_lazy("Le sien"), {}),),
+        )
+    }
     refusal = (401, BAD_CREDENTIALS)
 
     def get(self, request: Request) -> Response:
@@ -80,6 +184,18 @@ class Me(WireView):
 
     Through a key that is for some organisations, the roles that count there.
     """
+
+    group = Group("me", gettext_lazy("Moi"), gettext_lazy("Qui l'on est, pour ce serveur."))
+    operations = {
+        "get": Described(
+            gettext_lazy("Montrer qui l'on est"),
+            gettext_lazy("L'agent ou le compte d'API, ses rôles, services et territoires, et avec quoi il vient."),
+            gettext_lazy("Qui que ce soit qui a le droit d'entrer."),
+            name="show",
+            answers={200: Answer(gettext_lazy("Qui l'on est."), shapes.ME, lambda: SAMPLE_ME)},
+            examples=(Example(gettext_lazy("Soi"), {}),),
+        )
+    }
 
     def get(self, request: Request) -> Response:
         caller = request.user

@@ -22,6 +22,8 @@ from agents.models import Agent, ClientToken, Overtaken
 from agents.record.refusals import sign_in_failed
 from rdv.api.client import address_of
 from rdv.api.errors import Busy, Refusal, SwitchedOff, TooManyRequests
+from rdv.api.registry import Parameter
+from rdv.api.schema import text
 
 from .base import AuthView
 
@@ -30,11 +32,21 @@ MAX_EMAIL = 254
 TRIES = 3  # of a sign-in whose agent's password changes between its check and the token
 
 
+EMAIL = Parameter("email", gettext_lazy("L'adresse de l'agent."), text(), place="body", required=True)
+PASSWORD = Parameter(
+    "password", gettext_lazy("Son mot de passe."), text(format="password"), place="body", required=True
+)
+PASSWORDS_OFF = SwitchedOff(
+    "password_sign_in_disabled", gettext_lazy("La connexion par mot de passe est désactivée sur ce serveur.")
+)
+SLOWED = gettext_lazy("Après dix échecs pour une adresse depuis un même endroit, il faut attendre un quart d'heure.")
+DEMO = {"email": "martine@demo.rdv-solidarites.fr", "password": "123456"}
+
+
 def refuse_passwords() -> None:
     """Raises SwitchedOff where nobody signs in with a password (row T16)."""
     if not settings.RDV_PASSWORD_SIGN_IN:
-        sentence = _("La connexion par mot de passe est désactivée sur ce serveur.")
-        raise SwitchedOff("password_sign_in_disabled", sentence)
+        raise SwitchedOff(PASSWORDS_OFF.code, PASSWORDS_OFF.sentence())
 
 
 class PasswordSignIn(AuthView):

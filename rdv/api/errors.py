@@ -32,6 +32,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from .messages import NOT_INCLUDED, TOO_LONG
+from .schema import Sentence, Shape, array, flag, obj, text
 
 logger = logging.getLogger("django.request")
 
@@ -40,6 +41,60 @@ CHALLENGE = 'Bearer realm="rdv"'
 
 FORBIDDEN = gettext_lazy(
     "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"  # noqa: RUF001
+)
+
+
+# The bodies of errors (contract 1.7), as the description of the API has them.
+_SENTENCES = array(text(), gettext_lazy("Une phrase par erreur, pour une personne."))
+_HINT = text(gettext_lazy("Ce qu'il faut sans doute changer, ou l'endroit de l'erreur."))
+CODED = Shape(
+    "CodedError",
+    gettext_lazy("Une erreur qui a un code."),
+    {
+        "success": flag(const=False),
+        "errors": array(obj(base=text(gettext_lazy("Le code, le même dans toutes les langues.")))),
+        "error_messages": _SENTENCES,
+        "hint": _HINT,
+    },
+    optional=("success", "hint"),
+)
+TOLD = Shape(
+    "ToldError",
+    gettext_lazy("Une erreur dite par une phrase, ou par son code."),
+    {"success": flag(const=False), "errors": _SENTENCES, "hint": _HINT},
+    optional=("success", "hint"),
+)
+MISSING = Shape(
+    "MissingRecord",
+    gettext_lazy("Ce qui est demandé n'existe pas."),
+    {"not_found": text(gettext_lazy("Ce qui n'a pas été trouvé.")), "hint": _HINT},
+    optional=("hint",),
+)
+_FAILURE = Shape(
+    "Failure",
+    gettext_lazy("Un défaut d'un champ, et ce qui l'explique."),
+    {
+        "error": text(gettext_lazy("Le code : blank, invalid, inclusion, taken, too_long…")),
+        "value": {"description": gettext_lazy("Ce qui a été envoyé.")},
+        "count": {"type": "integer", "description": gettext_lazy("La limite dépassée.")},
+        "format": text(gettext_lazy("Le format attendu.")),
+    },
+    optional=("value", "count", "format"),
+)
+INVALID_RECORD = Shape(
+    "InvalidRecord",
+    gettext_lazy("Tout ce qui ne va pas, champ par champ."),
+    {
+        "success": flag(const=False),
+        "errors": {
+            "type": "object",
+            "description": gettext_lazy("Les défauts de chaque champ."),
+            "additionalProperties": array(_FAILURE),
+        },
+        "error_messages": _SENTENCES,
+        "hint": _HINT,
+    },
+    optional=("hint",),
 )
 
 
@@ -66,6 +121,7 @@ class WireError(exceptions.APIException):
     """An error that renders itself: `status_code`, `body()` and the `headers` that go with it."""
 
     code = "error"
+    shape: Shape = CODED  # of the body
     content_type: str | None = None
     hint: str | None = None
     # Of a refusal: whose credential it was, when it is a known one that was not accepted.
@@ -122,6 +178,7 @@ class Unauthenticated(WireError):
 
     status_code = status.HTTP_401_UNAUTHORIZED
     code = "unauthenticated"
+    shape = TOLD
 
     def __init__(self, reason: str | None = None) -> None:
         super().__init__()
@@ -142,7 +199,7 @@ class Forbidden(WireError):
     status_code = status.HTTP_403_FORBIDDEN
     code = "forbidden"
 
-    def __init__(self, sentence: str | None = None) -> None:
+    def __init__(self, sentence: Sentence | None = None) -> None:
         super().__init__()
         self._sentence = sentence
 
@@ -169,7 +226,7 @@ class InsufficientScope(Forbidden):
 class SwitchedOff(Forbidden):
     """403: whoever runs this server has switched it off. `code` and `sentence` say what."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: str, sentence: Sentence) -> None:
         super().__init__(sentence)
         self.code = code
 
@@ -179,6 +236,7 @@ class UnknownRoute(WireError):
 
     status_code = status.HTTP_404_NOT_FOUND
     code = "not_found"
+    shape = TOLD
 
     def body(self) -> dict[str, Any]:
         return {"success": False, "errors": [self.code]}
@@ -189,6 +247,7 @@ class NotFound(WireError):
 
     status_code = status.HTTP_404_NOT_FOUND
     code = "not_found"
+    shape = MISSING
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -200,6 +259,8 @@ class NotFound(WireError):
 
 class RecordNotFound(NotFound):
     """404 in the long form, English on the wire: `Couldn't find Organisation with 'id'=999`."""
+
+    shape = TOLD
 
     def __init__(self, kind: str, key: object) -> None:
         super().__init__(kind)
@@ -260,6 +321,7 @@ class Invalid(WireError):
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     code = "invalid"
+    shape = INVALID_RECORD
 
     def __init__(self, failures: Mapping[str, list[ValidationError]], hint: str | None = None) -> None:
         super().__init__()
@@ -289,6 +351,7 @@ class TooManyRequests(WireError):
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     code = "too_many_requests"
+    shape = TOLD
     content_type = "application/json"  # without charset, contract 1.1
 
     def __init__(self, wait: float, limit: int) -> None:
@@ -351,8 +414,9 @@ class Refusal(WireError):
     """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
 
     code = "refused"
+    shape = TOLD
 
-    def __init__(self, status_code: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status_code: int, sentence: Sentence, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.status_code = status_code
         self._sentence = sentence
@@ -362,7 +426,7 @@ class Refusal(WireError):
         self.headers |= headers or {}
 
     def sentence(self) -> str:
-        return self._sentence
+        return str(self._sentence)
 
     def body(self) -> dict[str, Any]:
         return {"success": False, "errors": [self.sentence()]}

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from .messages import invalid
-from .parsers import leading_integer
+from .parsers import MAX_ID, leading_integer
+from .schema import choice, text
 
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2}))?")
@@ -25,6 +27,7 @@ class DateField(serializers.Field):
     """A civil day, `YYYY-MM-DD` and nothing else. Gives a `datetime.date`."""
 
     format = "YYYY-MM-DD"
+    schema = text(format="date", example="2026-12-23")
 
     def to_internal_value(self, data: Any) -> datetime.date:
         match = _DATE.fullmatch(data.strip()) if isinstance(data, str) else None
@@ -44,6 +47,7 @@ class TimeField(serializers.Field):
     """A civil time of day, `H:m[:s]`, each part of one or two digits. Gives a naive `datetime.time`."""
 
     format = "H:m[:s]"
+    schema = text(pattern=r"^[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?$", example="09:00")
 
     def to_internal_value(self, data: Any) -> datetime.time:
         match = _TIME.fullmatch(data.strip()) if isinstance(data, str) else None
@@ -67,14 +71,26 @@ class TimeField(serializers.Field):
 class TextField(serializers.Field):
     """Text, trimmed. A number is read as text; a boolean, a list or an object is refused."""
 
+    schema = {"type": ["string", "number"]}
+
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, bool) or not isinstance(data, str | int | float):
             raise invalid(data)
         return str(data).strip()
 
 
+class ChoiceField(TextField):
+    """Text that the model takes only when it is one of `values`."""
+
+    def __init__(self, values: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.schema = choice(*values)
+
+
 class IdentifierField(serializers.Field):
     """An identifier, read leniently: see `leading_integer`. Gives 0 when no record can have it."""
+
+    schema = {"type": ["integer", "string"], "minimum": 1, "maximum": MAX_ID}
 
     def to_internal_value(self, data: Any) -> int:
         return leading_integer(data)

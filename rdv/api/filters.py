@@ -12,9 +12,11 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from .errors import Invalid
+from .fields import IdentifierField
 from .messages import invalid
 from .parsers import leading_integer
-from .times import read_moment
+from .schema import text
+from .times import MOMENT, read_moment
 
 
 class _LenientIdField(forms.Field):
@@ -26,6 +28,7 @@ class IdFilter(django_filters.Filter):
     """An identifier. Absent or empty: no filter. Unreadable: finds nothing, so that the list never grows."""
 
     field_class = _LenientIdField
+    schema = IdentifierField.schema
 
 
 class _TextField(forms.Field):
@@ -41,6 +44,7 @@ class TextFilter(django_filters.Filter):
     """Text, as given: neither trimmed nor folded. Absent or empty: no filter. A list (`name[]`) is refused."""
 
     field_class = _TextField
+    schema = text()
 
 
 class _MomentField(forms.Field):
@@ -58,6 +62,7 @@ class MomentFilter(django_filters.Filter):
     """A DATE or DATETIME, given to the method as a naive civil datetime (see `read_moment`)."""
 
     field_class = _MomentField
+    schema = text(example="2026-12-01", pattern=MOMENT.pattern)
 
 
 def asks_for_less(filters: type[django_filters.FilterSet], params: Mapping[str, Any]) -> bool:

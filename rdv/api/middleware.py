@@ -36,6 +36,13 @@ FIXED_HEADERS = {
 }
 
 API = "/api/"
+# What says what this server is, in both forms.
+ROOT = ("/api", API)
+
+
+def of_api(request: HttpRequest) -> bool:
+    """Whether the API is asked, and not a page."""
+    return request.path.startswith(API) or request.path in ROOT
 
 
 class WireMiddleware:
@@ -47,7 +54,7 @@ class WireMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = self.get_response(request)
-        if request.path.startswith(API):
+        if of_api(request):
             response = conditional(request, shaped(request, response))
             if not response.content and request.method != "HEAD":
                 del response["Content-Type"]  # of nothing: a preflight, a redirection
@@ -66,13 +73,13 @@ class LanguageMiddleware(LocaleMiddleware):
     """On the API the header alone chooses the language: no cookie, no prefix of the address."""
 
     def process_request(self, request: HttpRequest) -> None:
-        if request.path.startswith(API):
+        if of_api(request):
             translation.activate(_preferred(request.META.get("HTTP_ACCEPT_LANGUAGE", "")))
         else:
             super().process_request(request)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not request.path.startswith(API):
+        if not of_api(request):
             return super().process_response(request, response)
         patch_vary_headers(response, ("Accept-Language",))
         response.headers.setdefault("Content-Language", translation.get_language())
@@ -86,7 +93,7 @@ class SwitchMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.RDV_API or not request.path.startswith(API) or request.path == API:
+        if settings.RDV_API or not of_api(request) or request.path in ROOT:
             return self.get_response(request)
         return plain(SwitchedOff("api_disabled", _("L'API est désactivée sur ce serveur.")))
 

@@ -12,17 +12,34 @@ from urllib.parse import urlencode
 import orjson
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from .errors import Invalid
 from .messages import invalid
 from .parsers import MAX_ID
+from .schema import Shape, integer, nullable, text
 
 PAGE_SIZE = 100
 # The largest integer that every JSON reader keeps exact (RFC 8259 section 6).
 MAX_PAGE = 2**53 - 1
 # Of all the headers of an answer, nginx holds 4 kB where nobody told it otherwise.
 MAX_LINKS = 3000
+
+
+META = Shape(
+    "Meta",
+    _("Où l'on est dans la liste."),
+    {
+        "current_page": nullable(integer(_("Le numéro de cette page ; null dans un parcours."))),
+        "next_page": nullable(integer(_("Celui de la page suivante ; null à la fin."))),
+        "prev_page": nullable(integer(_("Celui de la page précédente."))),
+        "total_pages": integer(_("Combien il y a de pages.")),
+        "total_count": integer(_("Combien il y a de lignes en tout.")),
+        "next_cursor": nullable(text(_("Dans un parcours, où il reprend ; null à la fin."))),
+    },
+    optional=("next_cursor",),
+)
 
 
 def _leading(value: Any) -> int:

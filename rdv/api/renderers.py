@@ -12,19 +12,27 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from .schema import Shape
+
 
 @dataclass(frozen=True)
 class Representation:
     """How a resource looks on the wire, the same wherever it is shown.
 
     `columns` are read from the model's `for_wire()` queryset, and given in that order to `render`, after the base
-    address of the server; `render` gives the JSON object.
+    address of the server; `render` gives the JSON object, whose schema is `shape`. `sample`: a row, for the examples.
     """
 
     singular: str
     plural: str
     columns: tuple[str, ...]
     render: Callable[..., dict[str, Any]]
+    shape: Shape
+    sample: tuple[Any, ...]
+
+    def example(self) -> dict[str, Any]:
+        """The sample as it is shown, at an address for examples (RFC 2606)."""
+        return self.render("https://rdv.agence.example", *self.sample)
 
 
 class WireJSONRenderer(BaseRenderer):

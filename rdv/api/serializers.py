@@ -11,6 +11,8 @@ from rest_framework import serializers
 
 from .errors import Invalid
 from .messages import TAKEN
+from .registry import Parameter
+from .schema import nullable
 
 
 class WireSerializer(serializers.Serializer):
@@ -22,6 +24,24 @@ class WireSerializer(serializers.Serializer):
     """
 
     model: ClassVar[type[models.Model]]
+    # What a creation cannot do without; and the parameters of a field whose own name is not on the wire.
+    required: ClassVar[tuple[str, ...]] = ()
+    described: ClassVar[dict[str, tuple[Parameter, ...]]] = {}
+    # What may be sent only when a row is made, or only when it is changed.
+    creating_only: ClassVar[tuple[str, ...]] = ()
+    changing_only: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def described_parameters(cls, *, creating: bool) -> Iterator[Parameter]:
+        """What may be sent to create a row, or to change one: the fields, with their `help_text` and `schema`."""
+        left_out = cls.changing_only if creating else cls.creating_only
+        for name, field in cls._declared_fields.items():
+            if name not in left_out:
+                required = creating and name in cls.required
+                schema = field.schema if required else nullable(field.schema)
+                yield from cls.described.get(
+                    name, (Parameter(name, field.help_text or "", schema, place="body", required=required),)
+                )
 
     def run_validation(self, data: Any = serializers.empty) -> dict[str, Any]:
         failures: dict[str, list[ValidationError]] = {}

@@ -12,7 +12,7 @@ from .messages import invalid
 
 PARIS = ZoneInfo("Europe/Paris")
 
-_MOMENT = re.compile(
+MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
     # In a query string an unescaped "+" arrives as a space; the wire's own instants have a space before the offset.
@@ -27,7 +27,7 @@ def read_moment(text: str, *, end_of_day: bool = False) -> datetime.datetime:
     offset the time is already civil. What the wire shows can be sent back as it is. Raises ValidationError when the
     text is none of these.
     """
-    match = _MOMENT.fullmatch(text.strip())
+    match = MOMENT.fullmatch(text.strip())
     try:
         if match:
             day, time, offset = match.groups()

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from .described import DescribedResource, DescribedView
 from .errors import (
     FORBIDDEN,
     Busy,
@@ -37,6 +38,8 @@ from .filters import asks_for_less, filtered
 from .messages import TOO_LONG
 from .pagination import Fetch, Reading, order_of, paginate, rows_of
 from .parsers import Parameters, leading_integer
+from .registry import Operation
+from .registry import of as operation_of
 from .renderers import Representation
 from .signals import refused
 from .statements import Parameter, Statement
@@ -55,7 +58,7 @@ class _RightsMoved(Exception):
     """The caller's rights are not those by which the write was judged."""
 
 
-class WireView(APIView):
+class WireView(DescribedView, APIView):
     """What all addresses of the API share: merged parameters, credential headers, the 405."""
 
     # Read after authentication: nobody unknown makes us parse.
@@ -101,6 +104,12 @@ class WireView(APIView):
         return str(reason)
 
     @cached_property
+    def operation(self) -> Operation | None:
+        """What is asked for, as the registry has it; None where the address does not have the verb."""
+        action = getattr(self, "action", None) or (self.request.method or "").lower()
+        return operation_of(type(self), "get" if action == "head" else action)
+
+    @cached_property
     def base(self) -> str:
         """Scheme and host of this server, without a final slash: what absolute addresses begin with."""
         return self.request.build_absolute_uri("/")[:-1]
@@ -130,7 +139,7 @@ class WireView(APIView):
         return answer
 
 
-class ResourceViewSet(WireView, ViewSet):
+class ResourceViewSet(DescribedResource, WireView, ViewSet):
     """List, show, create, update and delete of one model, each through its `visible_to`.
 
     The model's manager offers `visible_to(agent)` and `for_wire()`. A URL reaches only the actions that it names.
@@ -192,9 +201,10 @@ class ResourceViewSet(WireView, ViewSet):
         """The rows that `agent` may change: those they see, unless a resource says less."""
         return cast("models.QuerySet[Any]", cls.model.objects.visible_to(agent))
 
-    def not_found(self, pk: int) -> WireError:
+    @classmethod
+    def not_found(cls, pk: int) -> WireError:
         """The 404 of this resource."""
-        return NotFound(self.representation.singular)
+        return NotFound(cls.representation.singular)
 
     def address(self, pk: int) -> str:
         """The absolute address of a row."""

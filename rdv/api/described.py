@@ -1,0 +1,167 @@
+"""What a view tells the registry of itself: its own words, and what follows from what it declares anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.utils.translation import gettext_lazy as _
+
+from .bodies import LengthRequired
+from .errors import (
+    Busy,
+    ConflictingCredentials,
+    DatabaseUnavailable,
+    Forbidden,
+    InsufficientScope,
+    InternalError,
+    Invalid,
+    MalformedRequest,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    UnreadableBody,
+    WireError,
+)
+from .messages import blank, invalid
+from .pagination import META, PAGE_SIZE, Page
+from .parsers import MAX_ID
+from .registry import Answer, Group, Operation, Parameter
+from .schema import array, obj, text
+
+if TYPE_CHECKING:
+    from .renderers import Representation
+
+ID = Parameter(
+    "id",
+    _("L'identifiant."),
+    {"type": "integer", "minimum": 1, "maximum": MAX_ID, "example": 1},
+    place="path",
+    required=True,
+)
+REASON = Parameter(
+    "reason",
+    _("Pourquoi, en quelques mots : gardé dans le journal avec le changement. Dans l'adresse seulement."),
+    text(maxLength=1000),
+)
+# Read leniently: a page that is no number is the first, a size that is none is the greatest.
+PAGES = (
+    Parameter("page", _("Le numéro de la page, à partir de 1."), {"type": ["integer", "string"], "example": 1}),
+    Parameter(
+        "per",
+        _("Combien de lignes par page : 100 au plus, et quand rien n'est dit."),
+        {"type": ["integer", "string"], "example": 20},
+    ),
+    Parameter(
+        "cursor",
+        _("Pour un long parcours, à la place de `page` : vide au début, puis `meta.next_cursor`."),
+        text(pattern="^[A-Za-z0-9_-]*$"),
+    ),
+)
+LANGUAGE = Parameter(
+    "Accept-Language",
+    _("La langue des phrases : le français, ou `en`. Les codes ne changent pas."),
+    text(example="fr"),
+    place="header",
+)
+IF_NONE_MATCH = Parameter(
+    "If-None-Match",
+    _("L'`ETag` d'une réponse que l'on a déjà : 304 si elle est toujours bonne."),
+    text(),
+    place="header",
+)
+LIST_HEADERS = {
+    "X-Total-Count": _("Combien il y en a en tout."),
+    "Link": _("Les adresses des autres pages (RFC 8288)."),
+}
+
+
+class DescribedView:
+    """A view that says, in `operations`, what each of its methods is for, and in which `group`."""
+
+    group: ClassVar[Group]
+    resource: ClassVar[str | None]
+    asks_reason: ClassVar[bool]
+
+    @classmethod
+    def described_parameters(cls, operation: Operation) -> Iterator[Parameter]:
+        if "{id}" in operation.path:
+            yield ID
+        yield from operation.described.parameters
+        if not operation.reads and cls.asks_reason:
+            yield REASON
+        if operation.reads:
+            yield IF_NONE_MATCH
+        yield LANGUAGE
+
+    @classmethod
+    def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:
+        return operation.described.answers
+
+    @classmethod
+    def described_errors(cls, operation: Operation) -> Iterator[WireError]:
+        yield from operation.described.errors
+        yield MalformedRequest()
+        if not operation.public:
+            yield from (ConflictingCredentials(), Unauthenticated())
+            if operation.scope:
+                yield InsufficientScope()
+        if not operation.reads:
+            yield from (LengthRequired(), PayloadTooLarge(1024 * 1024))
+        yield from (TooManyRequests(30, 600), InternalError(), Busy(), DatabaseUnavailable())
+
+
+class DescribedResource(DescribedView):
+    """The five actions of a resource, described by its model's representation, serializer and filters."""
+
+    representation: ClassVar[Representation]
+    serializer_class: ClassVar[Any]
+    filters: ClassVar[Any]
+
+    @classmethod
+    def described_parameters(cls, operation: Operation) -> Iterator[Parameter]:
+        if operation.action == "list" and cls.filters:
+            for name, filter in cls.filters.base_filters.items():
+                yield Parameter(name, filter.extra.get("help_text", ""), filter.schema)
+        if operation.action == "list":
+            yield from PAGES
+        if operation.action in ("create", "update"):
+            yield from cls.serializer_class.described_parameters(creating=operation.action == "create")
+        yield from super().described_parameters(operation)
+
+    @classmethod
+    def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:
+        shown = cls.representation
+        answer: dict[int, Answer] = {}
+        if operation.action == "list":
+            answer[200] = Answer(
+                _("Une page de la liste."),
+                obj("", **{shown.plural: array(shown.shape), "meta": META}),
+                lambda: {shown.plural: [shown.example()], "meta": Page((), 1, PAGE_SIZE, 1).meta()},
+                LIST_HEADERS,
+            )
+        elif operation.action == "destroy":
+            answer[204] = Answer(_("C'est supprimé."))
+        else:
+            answer[200] = Answer(
+                _("Tel qu'il est maintenant."),
+                obj("", **{shown.singular: shown.shape}),
+                lambda: {shown.singular: shown.example()},
+                {"Location": _("Son adresse.")} if operation.action == "create" else {},
+            )
+        return answer | operation.described.answers
+
+    @classmethod
+    def described_errors(cls, operation: Operation) -> Iterator[WireError]:
+        if operation.action == "list":
+            yield Invalid({"cursor": [invalid("?")]})
+        if operation.action in ("retrieve", "update", "destroy"):
+            yield from (Forbidden(cls.forbidden.get(operation.action)), cls.not_found(0))  # type: ignore[attr-defined]
+        if operation.action == "create":
+            yield Forbidden()
+        if operation.action in ("create", "update"):
+            field = next(iter(cls.serializer_class.required), next(iter(cls.serializer_class._declared_fields)))
+            yield Invalid({field: [blank()]})
+        if operation.action == "update":
+            yield UnreadableBody()
+        yield from super().described_errors(operation)
