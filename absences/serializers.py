@@ -174,7 +174,7 @@ class AbsenceSerializer(WireSerializer):
     """The parameters of contract 4.2. The agent is named at creation and stays; the organisation may change."""
 
     model = Absence
-    required = ("first_day", "start_time", "end_time", "title")
+    needed = ("first_day", "start_time", "end_time", "title")
     creating_only = ("agent",)
     described = {
         "agent": (

@@ -226,7 +226,7 @@ class KeySerializer(WireSerializer):
 
     model = AccessKey
 
-    required = ("name",)
+    needed = ("name",)
     creating_only = ("expires_at", "read_only", "resources", "organisations")
 
     name = TextField(help_text=_("À quoi elle sert."))

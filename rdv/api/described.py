@@ -27,7 +27,7 @@ from .messages import blank, invalid
 from .pagination import META, PAGE_SIZE, Page
 from .parsers import MAX_ID
 from .registry import Answer, Group, Operation, Parameter
-from .schema import array, obj, text
+from .schema import array, named, text
 
 if TYPE_CHECKING:
     from .renderers import Representation
@@ -136,7 +136,7 @@ class DescribedResource(DescribedView):
         if operation.action == "list":
             answer[200] = Answer(
                 _("Une page de la liste."),
-                obj("", **{shown.plural: array(shown.shape), "meta": META}),
+                named({shown.plural: array(shown.shape), "meta": META}),
                 lambda: {shown.plural: [shown.example()], "meta": Page((), 1, PAGE_SIZE, 1).meta()},
                 LIST_HEADERS,
             )
@@ -145,11 +145,11 @@ class DescribedResource(DescribedView):
         else:
             answer[200] = Answer(
                 _("Tel qu'il est maintenant."),
-                obj("", **{shown.singular: shown.shape}),
+                named({shown.singular: shown.shape}),
                 lambda: {shown.singular: shown.example()},
                 {"Location": _("Son adresse.")} if operation.action == "create" else {},
             )
-        return answer | operation.described.answers
+        return {**answer, **operation.described.answers}
 
     @classmethod
     def described_errors(cls, operation: Operation) -> Iterator[WireError]:
@@ -160,7 +160,7 @@ class DescribedResource(DescribedView):
         if operation.action == "create":
             yield Forbidden()
         if operation.action in ("create", "update"):
-            field = next(iter(cls.serializer_class.required), next(iter(cls.serializer_class._declared_fields)))
+            field = next(iter(cls.serializer_class.needed), next(iter(cls.serializer_class._declared_fields)))
             yield Invalid({field: [blank()]})
         if operation.action == "update":
             yield UnreadableBody()

@@ -51,7 +51,7 @@ class _Writer:
             groups[operation.group.name] = operation.group
             for method in operation.methods:
                 paths.setdefault(operation.path, {})[method.lower()] = self.operation(operation, method)
-        return self.plain(
+        written: dict[str, Any] = self.plain(
             {
                 "openapi": OPENAPI,
                 "info": {
@@ -77,6 +77,7 @@ class _Writer:
                 },
             }
         )
+        return written
 
     def operation(self, operation: Operation, method: str) -> dict[str, Any]:
         described = operation.described

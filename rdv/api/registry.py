@@ -157,7 +157,7 @@ def operations() -> Mapping[str, Operation]:
     """Every operation by its name, `absences.list`, in the order of the addresses."""
     found: dict[str, Operation] = {}
     for path, pattern in _addresses("/", get_resolver().url_patterns):
-        view = getattr(pattern.callback, "cls", None)
+        view: Any = pattern.callback.cls  # type: ignore[attr-defined]
         for action, methods in _actions(view, pattern).items():
             described = view.operations[action]
             name = described.name or NAMES.get(action, action)

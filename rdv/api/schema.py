@@ -58,7 +58,12 @@ def array(items: Schema, about: Sentence = "", **more: Any) -> dict[str, Any]:
 
 def obj(about: Sentence = "", /, **properties: Schema) -> dict[str, Any]:
     """An object without a name; all its properties are there."""
-    return _typed("object", about, {"properties": properties, "required": list(properties)})
+    return named(properties) | _described(about)
+
+
+def named(properties: Mapping[str, Schema]) -> dict[str, Any]:
+    """The same, where names are only known when the server runs."""
+    return _typed("object", "", {"properties": dict(properties), "required": list(properties)})
 
 
 def nullable(schema: Schema) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from .errors import Invalid
 from .messages import TAKEN
 from .registry import Parameter
-from .schema import nullable
+from .schema import Schema, nullable
 
 
 class WireSerializer(serializers.Serializer):
@@ -25,7 +25,7 @@ class WireSerializer(serializers.Serializer):
 
     model: ClassVar[type[models.Model]]
     # What a creation cannot do without; and the parameters of a field whose own name is not on the wire.
-    required: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
     described: ClassVar[dict[str, tuple[Parameter, ...]]] = {}
     # What may be sent only when a row is made, or only when it is changed.
     creating_only: ClassVar[tuple[str, ...]] = ()
@@ -37,8 +37,9 @@ class WireSerializer(serializers.Serializer):
         left_out = cls.changing_only if creating else cls.creating_only
         for name, field in cls._declared_fields.items():
             if name not in left_out:
-                required = creating and name in cls.required
-                schema = field.schema if required else nullable(field.schema)
+                required = creating and name in cls.needed
+                own: Schema = field.schema  # type: ignore[attr-defined]
+                schema = own if required else nullable(own)
                 yield from cls.described.get(
                     name, (Parameter(name, field.help_text or "", schema, place="body", required=required),)
                 )

@@ -107,7 +107,7 @@ class WireView(DescribedView, APIView):
     def operation(self) -> Operation | None:
         """What is asked for, as the registry has it; None where the address does not have the verb."""
         action = getattr(self, "action", None) or (self.request.method or "").lower()
-        return operation_of(type(self), "get" if action == "head" else action)
+        return operation_of(type(self), "get" if action == "head" else action)  # type: ignore[arg-type]
 
     @cached_property
     def base(self) -> str:
