@@ -570,6 +570,14 @@ def _password_edited(settled: Settled, caller: Person, dice: random.Random) -> N
         assert settled.ask(caller.name, verb, "auth/password/edit", query=link, kinds=("triple",)).status_code == 404
 
 
+@covers("GET", "HEAD", at="openapi", turned_away=None)
+def _described(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for verb in ("GET", "HEAD"):
+        told = settled.ask(caller.name, verb, "openapi", kinds=("triple",))
+        anybody = WireClient().generic(verb, "/api/v1/openapi.json")
+        assert (told.status_code, told.content) == (200, anybody.content), "the same for everybody"
+
+
 # ── The worlds ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BATCHES = [range(start, start + 20) for start in range(0, 2000, 20)] if LONG else [range(321, 322)]
@@ -753,6 +761,7 @@ OPEN_TO_ANYONE = {
     r"api/auth/^login(?:\.json)?/?\Z": "asks who one is",
     r"api/auth/^jwks(?:\.json)?/?\Z": "public keys",
     ".well-known/jwks.json": "public keys",
+    r"^api(?:\.json)?/?\Z": "says what this server is, to anybody",
 }
 # An agent's own pages: each leads a stranger to `connexion`, and shows nothing of anybody else (tests/pages).
 OWN_PAGES = {
