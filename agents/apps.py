@@ -11,7 +11,7 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         from rdv.api import problems
 
-        from .derived import SHOWN
+        from .derived import KEY_VERSIONS, ORGANISATION_VERSIONS, SHOWN
         from .problems import PROBLEMS
         from .record.kept import KEPT
         from .record.refusals import listen
@@ -20,7 +20,8 @@ class AgentsConfig(AppConfig):
         # Each connection's first read would ask, in a transaction that waits for whoever writes, whether SQLite knows
         # JSON (it does, since 3.38); and having waited in vain, believe for good that it does not.
         DatabaseWrapper.features_class.supports_json_field = True
-        post_migrate.connect(SHOWN.install, sender=self, weak=False)
+        for derived in (SHOWN, ORGANISATION_VERSIONS, KEY_VERSIONS):
+            post_migrate.connect(derived.install, sender=self, weak=False)
         post_migrate.connect(KEPT.install, sender=self, weak=False)
         follow_all()
         listen()

@@ -1,9 +1,15 @@
-"""What an absence shows of its agent's organisations, kept for each agent in `ShownOrganisation`.
+"""What the database keeps by itself: what absences show of organisations, and the versions of rows.
 
-A list of absences would otherwise look through the roles once a row. Contract 4.1 (`organisation`) and 5.3 (organizer).
+`SHOWN`: what an absence shows of its agent's organisations, kept for each agent in `ShownOrganisation`. A list of
+absences would otherwise look through the roles once a row. Contract 4.1 (`organisation`) and 5.3 (organizer).
+
+`ORGANISATION_VERSIONS`, `KEY_VERSIONS`: the `version` of an organisation or a key grows with each change of what it is,
+whoever writes: the API, the pages, a file in bulk. What a writer says of `version`, of a row read before, is not heard.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rdv.api.derived import Derived
 
@@ -86,4 +92,36 @@ SHOWN = Derived(
     triggers=[*(f"agents_role_{name}" for name in _EVENTS), "agents_verticale_updated"],
     create={"postgresql": _ON_POSTGRESQL, "sqlite": _ON_SQLITE},
     refresh=_follow("SELECT id FROM agents_agent").split(";"),
+)
+
+
+def _versions(table: str, columns: Sequence[str]) -> Derived:
+    """`version` of `table` grows by one with each update of a row in which one of `columns` becomes another."""
+    name = f"{table}_version"
+    new, old = (", ".join(f"{row}.{column}" for column in columns) for row in ("NEW", "OLD"))
+    on_postgresql = [
+        f"""
+        CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            NEW.version := OLD.version + CASE WHEN ({new}) IS DISTINCT FROM ({old}) THEN 1 ELSE 0 END;
+            RETURN NEW;
+        END $$
+        """,
+        f"CREATE OR REPLACE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+    ]
+    # SQLite cannot change what is about to be written, so it writes once more; that sets off no trigger of this name.
+    kept = f"OLD.version + (({new}) IS NOT ({old}))"
+    when = f"WHEN NEW.version IS NOT {kept}"
+    once_more = f"UPDATE {table} SET version = {kept} WHERE id = NEW.id"
+    on_sqlite = [
+        f"CREATE TRIGGER IF NOT EXISTS {name} AFTER UPDATE ON {table} FOR EACH ROW {when} BEGIN {once_more}; END"
+    ]
+    create = {"postgresql": on_postgresql, "sqlite": on_sqlite}
+    return Derived(table=table, triggers=[name], create=create, refresh=[], column="version")
+
+
+ORGANISATION_VERSIONS = _versions("agents_organisation", ("territory_id", "name", "phone_number", "email", "verticale"))
+# Not `last_used_at`: a key that is used is the same key.
+KEY_VERSIONS = _versions(
+    "agents_accesskey",
+    ("name", "note", "read_only", "resources", "organisations", "expires_at", "deactivated_at", "revoked_at"),
 )

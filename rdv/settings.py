@@ -42,6 +42,7 @@ env = environ.Env(
     RDV_KEY_CREATION=(str, "on"),
     RDV_PASSWORD_SIGN_IN=(str, "on"),
     RDV_REASON=(str, "optional"),
+    RDV_IF_MATCH=(str, "optional"),
     RDV_RECORD_KEPT=(str, "365d"),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
     RDV_SIGN_IN_QUEUE=(int, 64),
@@ -250,6 +251,8 @@ RDV_SIGN_IN_QUEUE = setting("RDV_SIGN_IN_QUEUE", between(1, 100), "1 to 100")
 RDV_SIGN_IN_PATIENCE = setting("RDV_SIGN_IN_PATIENCE", duration, A_DURATION)
 RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as https://app.agency.fr, with commas")
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
+
+RDV_IF_MATCH = setting("RDV_IF_MATCH", one_of("optional", "required"), "optional or required")
 
 # The record.
 

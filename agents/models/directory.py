@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import BLANK, INVALID, TAKEN
 
-from .recorded import Recorded
+from .recorded import BOOKKEEPING, Recorded
 from .roles import AgentRole
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Organisation(Recorded):
     """A place of a territory where agents work; its name is unique there."""
 
     recorded_as = "organisation"
+    not_recorded = BOOKKEEPING | {"version"}
 
     class Verticale(models.TextChoices):
         RDV_INSERTION = "rdv_insertion", "RDV-Insertion"
@@ -104,6 +105,8 @@ class Organisation(Recorded):
         default=Verticale.RDV_SOLIDARITES,
         error_messages={"null": BLANK, "blank": BLANK},
     )
+    # Grows with each change, by itself: `agents/derived.py`.
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
     created_at = models.DateTimeField(_("créée le"), auto_now_add=True)
     updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
 

@@ -113,7 +113,7 @@ class AccessKey(Recorded):
     """
 
     recorded_as = "token"
-    not_recorded = BOOKKEEPING | {"digest", "last_used_at"}
+    not_recorded = BOOKKEEPING | {"digest", "last_used_at", "version"}
 
     agent = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="keys",
@@ -135,6 +135,8 @@ class AccessKey(Recorded):
     last_used_at = models.DateTimeField(_("utilisée le"), null=True, editable=False)
     deactivated_at = models.DateTimeField(_("désactivée le"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("révoquée le"), null=True, editable=False)
+    # Grows with each change, by itself: `agents/derived.py`.
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
 
     objects = AccessKeyQuerySet.as_manager()
 

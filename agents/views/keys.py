@@ -85,6 +85,7 @@ class Tokens(ResourceViewSet):
     model = AccessKey
     representation = KEY
     serializer_class = KeySerializer
+    told_once = ("create",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -16,13 +16,15 @@ from django.db import connections, transaction
 @dataclass(frozen=True)
 class Derived:
     """`table`: where it is kept; `triggers`: their names; `create`: by database vendor, the statements that make them
-    (each may be repeated); `refresh`: the statements that compute everything anew, the same on each database.
+    (each may be repeated); `refresh`: the statements that compute everything anew, the same on each database; `column`:
+    that of the table without which there is nothing to keep.
     """
 
     table: str
     triggers: Sequence[str]
     create: Mapping[str, Sequence[str]]
     refresh: Sequence[str]
+    column: str = ""
 
     def install(self, *, using: str = "default", **_signal: Any) -> None:
         """Make the triggers that are missing, and then what they would have kept; nothing before the table is there,
@@ -35,6 +37,9 @@ class Derived:
         }
         with connection.cursor() as cursor, transaction.atomic(using=using):
             if self.table not in connection.introspection.table_names(cursor):
+                return
+            columns = connection.introspection.get_table_description(cursor, self.table) if self.column else ()
+            if self.column and self.column not in {column.name for column in columns}:
                 return
             cursor.execute(catalogue[connection.vendor])
             if set(self.triggers) <= {name for (name,) in cursor.fetchall()}:

@@ -22,6 +22,7 @@ from rdv import VERSION
 
 from .conditional import conditional
 from .errors import Busy, DatabaseUnavailable, SwitchedOff, as_wire_error, plain
+from .prefer import emptied
 from .shapes import shaped
 
 # Contract 1.2, as recorded in the first public description of the API.
@@ -55,7 +56,7 @@ class WireMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         if of_api(request):
-            response = conditional(request, shaped(request, response))
+            response = emptied(conditional(request, shaped(request, response)))
             if not response.content and request.method != "HEAD":
                 del response["Content-Type"]  # of nothing: a preflight, a redirection
         for name, value in FIXED_HEADERS.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
@@ -41,3 +41,22 @@ def apply(response: HttpResponseBase, name: str, value: str) -> None:
     before = response.headers.get("Preference-Applied")
     response["Preference-Applied"] = ", ".join(filter(None, (before, f"{name}={value}")))
     patch_vary_headers(response, ("Prefer",))
+
+
+def lighten(request: Request, response: HttpResponse, *, may_be_empty: bool) -> None:
+    """Heed `return=minimal` or `return=representation` (section 4.2) in the answer to a change, which shows the row."""
+    if "HTTP_PREFER" not in request.META:
+        return
+    wanted = preferences(request).get("return")
+    if wanted == "representation" or (wanted == "minimal" and may_be_empty):
+        response.empty = wanted == "minimal"  # type: ignore[attr-defined]
+        apply(response, "return", wanted)
+
+
+def emptied(response: HttpResponse) -> HttpResponse:
+    """`response` without its body where that is preferred: 204, with the validator of what it would have shown."""
+    if getattr(response, "empty", False):
+        response.status_code = 204
+        response.content = b""
+        del response["Content-Length"]  # RFC 9110 8.6
+    return response

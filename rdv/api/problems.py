@@ -78,6 +78,16 @@ declare(
         ),
     ),
     Problem(
+        "bad_idempotency_key",
+        400,
+        _("Clé de nouvel essai illisible"),
+        _(
+            "L'en-tête Idempotency-Key ne peut pas être une clé : il est vide, dépasse 255 caractères ou contient des "
+            "caractères de contrôle."
+        ),
+        _("Envoyez un identifiant tiré au hasard, par exemple un UUID, le même pour chaque essai de la même requête."),
+    ),
+    Problem(
         "unauthenticated",
         401,
         _("Identification nécessaire"),
@@ -122,11 +132,28 @@ declare(
         _("L'en-tête Allow nomme celles qui conviennent ; OPTIONS décrit l'adresse."),
     ),
     Problem(
+        "idempotency_in_progress",
+        409,
+        _("Premier essai en cours"),
+        _("Une requête de la même clé (Idempotency-Key) est en cours : sa réponse n'est pas encore connue."),
+        _("Renvoyez la même requête après le nombre de secondes de l'en-tête Retry-After : vous aurez sa réponse."),
+    ),
+    Problem(
         "length_required",
         411,
         _("Longueur manquante"),
         _("Un formulaire a été envoyé sans annoncer sa longueur : on ne saurait pas s'il est arrivé entier."),
         _("Envoyez l'en-tête Content-Length, ou un corps JSON."),
+    ),
+    Problem(
+        "precondition_failed",
+        412,
+        _("Modifié entre-temps"),
+        _(
+            "La fiche n'est plus dans l'état que l'en-tête If-Match nomme : quelqu'un l'a modifiée depuis que vous "
+            "l'avez lue. Rien n'a été fait."
+        ),
+        _("Relisez la fiche, refaites votre modification sur ce qu'elle est devenue, avec son nouvel ETag."),
     ),
     Problem(
         "payload_too_large",
@@ -146,6 +173,16 @@ declare(
         _("Envoyez Content-Type: application/json, ou un formulaire."),
     ),
     Problem(
+        "idempotency_key_reused",
+        422,
+        _("Clé d'une autre requête"),
+        _(
+            "Une autre requête a déjà cette clé (Idempotency-Key) : une autre adresse, un autre corps ou d'autres "
+            "en-têtes. Rien n'a été fait."
+        ),
+        _("Prenez une nouvelle clé pour chaque nouvelle requête ; gardez la même pour la renvoyer telle quelle."),
+    ),
+    Problem(
         "invalid_parameters",
         422,
         _("Des paramètres ne conviennent pas"),
@@ -154,6 +191,16 @@ declare(
             "dites à la fois, chacune avec son code. Rien n'a été modifié."
         ),
         _("Corrigez chaque paramètre que « errors » désigne ; la page de chaque code dit comment."),
+    ),
+    Problem(
+        "precondition_required",
+        428,
+        _("État de la fiche à préciser"),
+        _(
+            "Ce serveur veut savoir quel état d'une fiche vous avez lu avant de la modifier ou de la supprimer, pour "
+            "que personne n'efface ce qu'un autre vient d'écrire."
+        ),
+        _("Lisez la fiche, et envoyez son ETag dans l'en-tête If-Match."),
     ),
     Problem(
         "too_many_requests",

@@ -5,7 +5,7 @@ A resource's view declares its model, its representation, its serializer and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast
@@ -21,6 +21,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from . import prefer
+from .conditional import refuse_stale
 from .described import DescribedResource, DescribedView
 from .errors import (
     FORBIDDEN,
@@ -50,6 +52,7 @@ _STATEMENTS: dict[tuple[type, str], Statement] = {}
 
 
 READING = ("GET", "HEAD", "OPTIONS")
+VERSION = "version"  # the column that grows with each change of a row, where a model has one
 LONGEST_REASON = 1000  # characters
 REASON_REQUIRED = _("doit être donné dans l'adresse : ?reason=…")
 
@@ -150,6 +153,10 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
     representation: ClassVar[Representation]
     serializer_class: ClassVar[Any] = None
     filters: ClassVar[Any] = None
+    # The actions whose answer holds what is told once and kept nowhere: a secret.
+    told_once: ClassVar[Container[str]] = ()
+    # Of the row that the answer shows, as its ETag has it (conditional.py).
+    row_version: str | None = None
     # The sentence of a 403, by action, where it is not the default one.
     forbidden: ClassVar[Mapping[str, Any]] = {}
 
@@ -167,9 +174,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         return self._answer(self._row(leading_integer(pk)))
 
     def create(self, request: Request) -> Response:
-        response = self._write(lambda: self._save(self._serializer(None)))
-        response["Location"] = self.address(response.data[self.representation.singular]["id"])
-        return response
+        return self._write(self._create)
 
     def update(self, request: Request, pk: str) -> Response:
         self.params.refuse_unread_body()
@@ -179,6 +184,14 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     def destroy(self, request: Request, pk: str) -> Response:
         return self._write(lambda: self._delete(self._instance(pk)))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if answer.status_code == 200:
+            answer.row_version = self.row_version  # type: ignore[attr-defined]
+            if request.method not in READING:
+                prefer.lighten(request, answer, may_be_empty=self.action not in self.told_once)
+        return answer
 
     @classmethod
     @cache
@@ -222,10 +235,14 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         return self.serializer_class(instance, data=self.params, context={"request": self.request})
 
     def _instance(self, pk: str) -> Any:
-        """The row to change, locked until the transaction ends. Raises the 404, or 403 when it may not be changed."""
+        """The row to change, locked until the transaction ends. Raises the 404, 403 when it may not be changed, and 412
+        when it is not what the caller read.
+        """
         columns = tuple(field.attname for field in self.model._meta.concrete_fields)
         row = self._in_sight("change", leading_integer(pk), self._locked, columns)
-        return self.model.from_db(DEFAULT_DB_ALIAS, columns, row)
+        instance = self.model.from_db(DEFAULT_DB_ALIAS, columns, row)
+        refuse_stale(self.request, instance)
+        return instance
 
     @classmethod
     def _locked(cls) -> models.QuerySet[Any]:
@@ -234,7 +251,13 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     def _row(self, pk: int) -> tuple[Any, ...]:
         """What is shown of a row. Raises the 404, or 403 when the caller may not see it."""
-        return self._in_sight("show", pk, self.model.objects.for_wire, self.representation.columns)
+        columns = read = self.representation.columns
+        if hasattr(self.model, VERSION) and VERSION not in columns:
+            read = (*columns, VERSION)
+        row = self._in_sight("show", pk, self.model.objects.for_wire, read)
+        if VERSION in read:
+            self.row_version = f"{pk}.{row[read.index(VERSION)]}"
+        return row[: len(columns)]
 
     def _in_sight(
         self, purpose: str, pk: int, rows: Callable[[], models.QuerySet[Any]], columns: tuple[str, ...]
@@ -267,6 +290,12 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
             if isinstance(error, _RightsMoved) or is_deadlock(error):
                 raise Busy from None
             raise
+
+    def _create(self) -> Response:
+        refuse_stale(self.request)
+        response = self._save(self._serializer(None))
+        response["Location"] = self.address(response.data[self.representation.singular]["id"])
+        return response
 
     def _save(self, serializer: Any) -> Response:
         """Write, then look again: a row that its writer may not see afterwards is not written (403, rolled back)."""

@@ -1,4 +1,4 @@
-"""Contract 1.2: a weak ETag on each 200, and 304 for a GET whose answer the client has already (RFC 9110 13.1.2)."""
+"""Contract 1.2: an ETag on each 200, and 304 for a GET whose answer the client has already (RFC 9110 13.1.2)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tests.factories import AbsenceFactory
 
 AGENTS = "/api/v1/agents"
 WEAK = re.compile(r'W/"[0-9a-f]{32}"')
+STRONG = re.compile(r'"[0-9]+\.1-[0-9a-f]{32}"')
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_creation_has_one_too(cast, martine):
         },
     )
     assert answer.status_code == 200
-    assert WEAK.fullmatch(answer["ETag"])
+    assert STRONG.fullmatch(answer["ETag"])
 
 
 def test_known_already_it_is_304_without_body(martine, etag):
