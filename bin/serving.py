@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -90,6 +91,15 @@ def _begin(sockets: list[socket.socket], mine: socket.socket, load: Callable[[],
 def main() -> None:
     multiprocessing.set_start_method("fork")  # the sockets are inherited
     signal.signal(LEAVE, signal.SIG_IGN)  # and this too, until a worker has begun
+    if not os.environ.get("RDV_METRICS_TOKEN"):
+        serve()
+        return
+    with tempfile.TemporaryDirectory(prefix="rdv-measures-") as measures:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = measures  # of all workers together (rdv/api/measures.py)
+        serve()
+
+
+def serve() -> None:
     Server(
         "rdv.wsgi:application",
         address=os.environ["HOST"],

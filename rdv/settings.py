@@ -51,6 +51,9 @@ env = environ.Env(
     RDV_MAX_BODY_BYTES=(int, 1024 * 1024),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
     RDV_LOG_LEVEL=(str, "INFO"),
+    RDV_LOG_FORMAT=(str, "text"),
+    RDV_ACCESS_LOG=(str, "off"),
+    RDV_METRICS_TOKEN=(str, ""),
     DATABASE_URL=(str, ""),
     CACHE_URL=(str, ""),
     EMAIL_URL=(str, "consolemail://"),
@@ -489,6 +492,12 @@ USE_TZ = True
 
 # What is written down. A request's id is on each of its lines; what was sent or stored is on none (docs/security.md).
 
+RDV_METRICS_TOKEN = setting("RDV_METRICS_TOKEN")
+if RDV_METRICS_TOKEN and not re.fullmatch(r"[\x21-\x7e]{20,}", RDV_METRICS_TOKEN):
+    raise ImproperlyConfigured("RDV_METRICS_TOKEN must be 20 characters or more, without spaces or accents.")
+RDV_ACCESS_LOG = setting("RDV_ACCESS_LOG", one_of("off", "json"), "json or off") == "json"
+RDV_LOG_FORMAT = setting("RDV_LOG_FORMAT", one_of("text", "json"), "text or json")
+
 DEFAULT_EXCEPTION_REPORTER = "rdv.reports.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "rdv.reports.Filter"
 
@@ -501,15 +510,17 @@ LOGGING = {
             "class": "rdv.reports.Line",
             "format": "{asctime} {levelname} {name} [{correlation_id}] {message}",
             "style": "{",
-        }
+        },
+        "json": {"class": "rdv.reports.JsonLine"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "stream": sys.stderr,
-            "formatter": "line",
+            "formatter": "json" if RDV_LOG_FORMAT == "json" else "line",
             "filters": ["request_id"],
-        }
+        },
+        "access": {"class": "logging.StreamHandler", "stream": sys.stdout, "formatter": "json"},
     },
     "root": {
         "handlers": ["console"],
@@ -526,5 +537,7 @@ LOGGING = {
         "django.security": {"level": "CRITICAL"},
         "django.security.csrf": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # One line a request, where that is asked for.
+        "rdv.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
     },
 }

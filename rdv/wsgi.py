@@ -10,8 +10,9 @@ django.setup(set_prefix=False)
 from rdv.api.connections import watch  # noqa: E402 - Django must be set up first
 from rdv.api.handler import WireHandler  # noqa: E402
 from rdv.health import Health  # noqa: E402
+from rdv.metrics import observed  # noqa: E402
 from rdv.orphans import end_with_the_master  # noqa: E402
 
-application = Health(WireHandler())
+application = Health(observed(WireHandler()))
 end_with_the_master()
 watch()

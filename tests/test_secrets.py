@@ -368,6 +368,9 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             folder,
             database,
             RDV_LOG_LEVEL="DEBUG",
+            RDV_LOG_FORMAT="json",
+            RDV_ACCESS_LOG="json",
+            RDV_METRICS_TOKEN=planted.plant("RDV_METRICS_TOKEN", "canari-des-mesures-123"),
             SERVER_LOG_LEVEL="debug",
             RDV_SECRET_KEY=planted.plant("RDV_SECRET_KEY", "canari-de-clef-" + "k" * 50),
             RDV_SHARED_SECRET=planted.plant("RDV_SHARED_SECRET", "canari-de-secret-partage"),
@@ -384,6 +387,9 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
             by_mail(watch)
             by_pages(watch)
             by_own_pages(watch)
+            token = planted["RDV_METRICS_TOKEN"]
+            watch.ask("GET", "/metrics", status=401, headers={"Authorization": f"Bearer {token}x"})
+            watch.ask("GET", "/metrics", status=200, headers={"Authorization": f"Bearer {token}"})
             watch.rows = json.loads(server.manage("shell", "--no-imports", "-c", ROWS).strip().splitlines()[-1])
             yield watch
         finally:
@@ -412,6 +418,24 @@ def test_no_secret_hash_nor_digest_is_in_the_log(watch: Watch) -> None:
     assert HASH.findall(log) == []
     assert [value for value in digests(watch) if value in log] == []
     assert "login failure" in log, "failures were to be logged"
+
+
+@pytest.mark.live
+def test_each_request_is_a_line_that_names_nobody_and_has_no_address(watch: Watch) -> None:
+    lines = [json.loads(line) for line in watch.server.log.splitlines() if line.startswith("{")]
+    asked = [line for line in lines if line["logger"] == "rdv.access"]
+    assert len(asked) >= len([where for where, _text in watch.written if where.startswith("answer to")])
+    assert {line["status"] for line in asked} >= {200, 302, 400, 401, 404, 405, 422}
+    assert {line["credential"] for line in asked} >= {"token", "shared_secret", "session", None}
+    written = json.dumps(asked)
+    assert not [who for who in (MARTINE, BRUNO, ODILE, "@", "?") if who in written]
+
+
+@pytest.mark.live
+def test_what_prometheus_is_told_has_no_secret(watch: Watch) -> None:
+    _refused, told = [text for where, text in watch.written if where == "answer to GET /metrics"]
+    assert "rdv_requests_total" in told
+    assert watch.planted.found_in(told) == []
 
 
 @pytest.mark.live

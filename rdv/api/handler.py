@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from .bodies import UNREAD, receive
 from .errors import Busy, WireError, plain
 from .middleware import FIXED_HEADERS
+from .observed import SEEN, Observer, Seen, observe
 from .shapes import shape_of_refusal
 from .turns import Turns
 
@@ -43,12 +45,29 @@ class WireHandler(WSGIHandler):
         super().__init__()
         self.turns = Turns()
         self.refusals = {kind: _Refusal(kind()) for kind in (Busy, *UNREAD)}
+        self.observers: list[Observer] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
+        if self.observers:
+            return observe(self.observers, self._answer, environ, start_response)
+        return self._answer(environ, start_response)
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        response = super().get_response(request)
+        if seen := request.META.get(SEEN):
+            seen.understood(request)
+        return response
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["CONTENT_TYPE"] = bare_content_type(environ.get("CONTENT_TYPE") or "")
+        seen: Seen | None = environ.get(SEEN)
         try:
             receive(environ)  # here: somebody who dawdles over it must not have the turn meanwhile
+            if seen:
+                seen.stands_in_line()
             with self.turns.turn():
+                if seen:
+                    seen.has_its_turn()
                 response = super().__call__(environ, start_response)
                 if not isinstance(response, HttpResponse):
                     return response  # a file, sent without Python
@@ -56,6 +75,8 @@ class WireHandler(WSGIHandler):
                 response.close()  # gives the connection back, which is the turn's
                 return body
         except (Busy, *UNREAD) as error:
+            if seen:
+                seen.away = error.code
             return self.refusals[type(error)](environ, start_response)
 
 

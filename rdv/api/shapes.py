@@ -13,6 +13,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
+from . import registry
 from .accept import Form, form_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 ENVELOPE_TYPE = "application/json; profile=envelope; charset=utf-8"
 INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
-_NAMES = {"retrieve": "show", "partial_update": "update", "destroy": "delete"}
 _PRETTIFY = re.compile(r"(?:\A|&)prettify=([^&]*)")
 
 
@@ -110,13 +110,13 @@ def _holds_json(response: HttpResponse) -> bool:
 
 
 def action_of(request: HttpRequest) -> str | None:
-    """What the operation is called, such as `absences.list`; None where there is none."""
+    """What the registry calls the operation, such as `absences.list`; None where there is none."""
     match: Any = request.resolver_match
     view = getattr(match.func, "cls", None) if match else None
     if view is None:
         return None
     verb = (request.method or "").lower()
-    if actions := getattr(match.func, "actions", None):
-        action = actions.get("get" if verb == "head" else verb)
-        return f"{view.representation.plural}.{_NAMES.get(action, action)}" if action else None
-    return f"{view.__name__}.{verb}"
+    verb = "get" if verb == "head" else verb
+    actions = getattr(match.func, "actions", None)
+    operation = registry.of(view, actions.get(verb, "") if actions else verb)
+    return operation.id if operation else None

@@ -68,6 +68,11 @@ class Turns:
         self._waiting_aside = 0
         self._waiting_outside = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._line) + len(self._returning)
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """A turn of this thread's own. Raises Busy, at once or after waiting, when it is turned away."""
