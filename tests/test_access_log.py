@@ -139,7 +139,7 @@ def test_whoever_is_not_known_is_nobody(door, written):
 def test_an_account_is_told_from_an_agent_and_from_whom_it_acts_for(cast, door, written):
     account = ApiAccount.objects.create(name="Logiciel")
     Grant.objects.create(account=account, agent=cast.martine)
-    key, secret = AccessKey.make(account, name="clef")
+    _key, secret = AccessKey.make(account, name="clef")
     door.ask("GET", "/api/v1/me", HTTP_AUTHORIZATION=f"Bearer {secret}", HTTP_X_RDV_ACT_FOR=str(cast.martine.pk))
     line = written.lines[0]
     assert (line["status"], line["account_id"], line["agent_id"]) == (200, account.pk, None)
