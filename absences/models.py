@@ -166,13 +166,16 @@ class Absence(Recorded, SavedAlike):
             (self.first_day, self.start_time) >= (self.end_day, self.end_time)
         ):
             # The wire names this failure after no attribute.
-            failures["end_time"] = [ValidationError(_("doit être après le début."), params={"attribute": "ends_time"})]
+            params = {"attribute": "ends_time", "problem": "ends_before_start"}
+            failures["end_time"] = [ValidationError(_("doit être après le début."), params=params)]
         for name in ("first_day", "end_day"):
             day = getattr(self, name)
             if day and day > self.last_day_allowed():
-                failures[name] = [ValidationError(_("ne peut pas être dans plus de 5 ans"))]
+                params = {"problem": "too_far_ahead"}
+                failures[name] = [ValidationError(_("ne peut pas être dans plus de 5 ans"), params=params)]
             elif day and day.year < FIRST_YEAR:
-                failures[name] = [ValidationError(_("ne peut pas être avant 2018"))]
+                params = {"problem": "too_long_ago"}
+                failures[name] = [ValidationError(_("ne peut pas être avant 2018"), params=params)]
         if failures:
             raise ValidationError(failures)  # type: ignore[arg-type]
 

@@ -202,7 +202,7 @@ class AbsenceSerializer(WireSerializer):
         if self.instance is None:
             agent = self._agent()
             if agent is None:
-                failures["agent"] = [blank(MUST_EXIST)]
+                failures["agent"] = [blank(MUST_EXIST, parameter="agent_id")]
                 return
             row.agent_id = agent
         if organisation != "unchanged":

@@ -44,7 +44,7 @@ class Speakable:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if "%00" in request.META.get("QUERY_STRING", "") and not of_api(request):
-            return plain(MalformedRequest(_("Un paramètre contient un caractère nul.")))
+            return plain(MalformedRequest(_("Un paramètre contient un caractère nul.")), request)
         return self.get_response(request)
 
 

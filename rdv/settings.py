@@ -374,10 +374,15 @@ REST_FRAMEWORK = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = RDV_MAX_BODY_BYTES
 
-CORS_URLS_REGEX = r"^/api/(v1|auth)/"
+# All that is below /api/, but for versions that do not exist.
+CORS_URLS_REGEX = r"^/api/(?:v?1/|(?!v?[0-9])[a-z_])"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "PUT"]
-CORS_EXPOSE_HEADERS = ["client", "uid", "access-token"]
+CORS_EXPOSE_HEADERS = [
+    *("client", "uid", "access-token"),  # contract 1.2; the rest is ours
+    *("Deprecation", "ETag", "Link", "Location", "Retry-After", "Sunset"),
+    *("X-API-Version", "X-Request-Id", "X-Total-Count"),
+]
 CORS_PREFLIGHT_MAX_AGE = 7200
 
 DJANGO_GUID = {

@@ -4,17 +4,23 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+import absences.urls
+import agents.urls
 from agents.views.jwt import Jwks
 from rdv.api.discovery import Description, Discovery
 from rdv.api.urls import address
+from rdv.api.versioning import OtherAddresses
+
+DESCRIPTION = [address("openapi", Description.as_view())]
 
 # /health/live and /health/ready are answered before any of these: rdv/health.py.
 urlpatterns = [
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
-    path("api/v1/", include([address("openapi", Description.as_view())])),
+    path("api/v1/", include(DESCRIPTION)),
     path("api/auth/", include("agents.auth_urls")),
     path("", include([address("api", Discovery.as_view())])),
+    OtherAddresses([*absences.urls.urlpatterns, *agents.urls.urlpatterns, *DESCRIPTION]),
     path(".well-known/jwks.json", Jwks.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

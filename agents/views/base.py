@@ -27,14 +27,20 @@ class AuthView(WireView):
     @classmethod
     def described_errors(cls, operation: Operation) -> Iterator[WireError]:
         for error in super().described_errors(operation):
-            yield Refusal(*cls.refusal) if isinstance(error, Unauthenticated) else error
+            yield cls._refusal_for(error) if isinstance(error, Unauthenticated) else error
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, exceptions.NotAuthenticated):
             exc = Unauthenticated()
         if isinstance(exc, Unauthenticated):
-            status, sentence = self.refusal
-            refusal = Refusal(status, str(sentence), exc.headers if status == 401 else None).of(exc.presented)
-            refusal.reason = exc.reason
-            exc = refusal
+            exc = self._refusal_for(exc)
         return super().handle_exception(exc)
+
+    @classmethod
+    def _refusal_for(cls, error: Unauthenticated) -> Refusal:
+        """The same in the words of this endpoint."""
+        status, sentence = cls.refusal
+        code, headers = (error.code, error.headers) if status == 401 else ("not_signed_in", None)
+        refusal = Refusal(status, code, sentence, headers).of(error.presented)
+        refusal.reason = error.reason
+        return refusal

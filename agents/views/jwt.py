@@ -39,7 +39,7 @@ class Login(PasswordSignIn):
                 PASSWORD,
             ),
             answers={200: Answer(_("Le jeton."), shapes.JWT, lambda: SAMPLE_JWT)},
-            errors=(Refusal(401, BAD_CREDENTIALS), PASSWORDS_OFF),
+            errors=(Refusal(401, "bad_credentials", BAD_CREDENTIALS), PASSWORDS_OFF),
             examples=(
                 Example(
                     _("Martine, des données de démonstration"),
@@ -51,6 +51,7 @@ class Login(PasswordSignIn):
         )
     }
     names = ("username", "email")
+    versioned = False
 
     def issue(self, agent: Agent) -> tuple[ClientToken, str]:
         return issue(agent)
@@ -84,6 +85,7 @@ class Jwks(WireView):
     }
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    versioned = False
 
     def get(self, request: Request) -> Response:
         return Response(published_jwks(), headers={"Cache-Control": "public, max-age=300"})

@@ -76,8 +76,20 @@ class InvalidPassword(Refusal):
     )
 
     def __init__(self, errors: dict[str, list[Any]]) -> None:
-        super().__init__(422, "")
+        super().__init__(422, "invalid_password", "")
         self.errors = errors
+
+    def sentence(self) -> str:
+        return "; ".join(map(str, self.errors["full_messages"]))
+
+    def extensions(self, request: object) -> dict[str, object]:
+        codes = {"password": "invalid", "password_confirmation": "mismatch"}
+        errors = [
+            {"pointer": f"#/{name}", "code": code, "detail": str(sentence)}
+            for name, code in codes.items()
+            for sentence in self.errors.get(name, ())
+        ]
+        return {"errors": errors}
 
     def body(self) -> dict[str, object]:
         return {"success": False, "errors": self.errors}
@@ -114,8 +126,8 @@ class Password(ResetView):
                 )
             },
             errors=(
-                Refusal(401, gettext_lazy("URL de redirection manquante.")),
-                Refusal(422, gettext_lazy("Redirection vers '%(url)s' non autorisée.")),
+                Refusal(401, "redirect_url_missing", gettext_lazy("URL de redirection manquante.")),
+                Refusal(422, "redirect_not_allowed", gettext_lazy("Redirection vers '%(url)s' non autorisée.")),
             ),
             examples=(
                 Example(
@@ -170,11 +182,13 @@ class Password(ResetView):
         redirect_url = self.params.text("redirect_url")
         email = normalise_email(self.params.text("email") or "")
         if redirect_url is None:
-            raise Refusal(401, _("URL de redirection manquante."))
+            raise Refusal(401, "redirect_url_missing", _("URL de redirection manquante."))
         if not email:
-            raise Refusal(401, _("Vous devez soumettre un e-mail."))
+            raise Refusal(401, "email_missing", _("Vous devez soumettre un e-mail."))
         if not self.may_redirect_to(redirect_url):
-            raise Refusal(422, _("Redirection vers '%(url)s' non autorisée.") % {"url": redirect_url})
+            raise Refusal(
+                422, "redirect_not_allowed", _("Redirection vers '%(url)s' non autorisée.") % {"url": redirect_url}
+            )
         agent = Agent.objects.filter(email=email, provider="email", is_active=True, deleted_at=None).first()
         if agent is not None:
             query = {
@@ -193,9 +207,10 @@ class Password(ResetView):
         password, confirmation = self.params.text("password"), self.params.text("password_confirmation")
         if agent.provider != "email":
             sentence = _("Ce compte ne demande pas de mot de passe. Connectez vous en utilisant '%(provider)s'.")
-            raise Refusal(422, sentence % {"provider": agent.provider})
+            raise Refusal(422, "password_not_used", sentence % {"provider": agent.provider})
         if password is None or confirmation is None:
-            raise Refusal(422, _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'."))
+            sentence = _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'.")
+            raise Refusal(422, "passwords_missing", sentence)
         self._check(agent, password, confirmation)
         own = ClientToken.objects.filter(pk=request.auth.token.pk, revoked_at=None)
         agent.set_password(password)  # hashed before the transaction: nobody waits for its locks meanwhile

@@ -91,7 +91,7 @@ class SignIn(PasswordSignIn):
                     TRIPLE_HEADERS,
                 )
             },
-            errors=(Refusal(401, BAD_CREDENTIALS), PASSWORDS_OFF),
+            errors=(Refusal(401, "bad_credentials", BAD_CREDENTIALS), PASSWORDS_OFF),
             examples=(Example(gettext_lazy("Martine, des données de démonstration"), DEMO),),
             limits=SLOWED,
             public=True,
@@ -108,7 +108,7 @@ class SignIn(PasswordSignIn):
     def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         if request.method == "GET":
             sentence = _("Utilisez POST /sign_in pour la connexion. GET n'est pas supporté.")
-            raise Refusal(405, sentence)
+            raise Refusal(405, "method_not_allowed", sentence)
         raise MethodNotAllowed(request.method or "")
 
 

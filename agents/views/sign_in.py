@@ -80,12 +80,13 @@ class PasswordSignIn(AuthView):
         if email and len(email) <= MAX_EMAIL and password:
             agent = self._authenticate(email, password)
         if agent is None:
-            raise Refusal(401, str(BAD_CREDENTIALS))
+            raise Refusal(401, "bad_credentials", str(BAD_CREDENTIALS))
         if not agent.usable:
             sign_in_failed(agent, "agent_disabled")
             # Said only to somebody who knows the password: it admits that the account exists.
             raise Refusal(
                 401,
+                "account_not_confirmed",
                 _(
                     "Un e-mail de confirmation de votre compte a été envoyé à '%(email)s'. "
                     "Merci de suivre les instructions afin de valider votre compte"

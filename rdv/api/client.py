@@ -1,11 +1,13 @@
-"""Where a request comes from."""
+"""Where a request comes from, and by what name it calls us."""
 
 from __future__ import annotations
 
 import ipaddress
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from rest_framework.request import Request
 
 
 def address_of(request: HttpRequest) -> str:
@@ -22,3 +24,13 @@ def address_of(request: HttpRequest) -> str:
         return str(ipaddress.ip_address(hops[-trusted]))
     except ValueError:
         return direct
+
+
+def origin(request: HttpRequest | Request) -> str:
+    """Scheme and host of this server, without a final slash: `RDV_PUBLIC_URL`, else as it is called. "" when the name
+    by which it is called is refused: then an address is told from the root.
+    """
+    try:
+        return settings.RDV_PUBLIC_URL or request.build_absolute_uri("/")[:-1]
+    except DisallowedHost:
+        return ""

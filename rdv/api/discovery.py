@@ -55,6 +55,7 @@ class PublicView(WireView):
 class Discovery(PublicView):
     """`GET /api`: the server, the ways to sign in, its operations, and where more is said."""
 
+    versioned = False
     operations = {
         "get": Described(
             _("Découvrir le serveur"),

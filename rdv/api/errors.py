@@ -10,7 +10,9 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import (
@@ -26,18 +28,30 @@ from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django_guid import get_guid
 from rest_framework import exceptions, status
+from rest_framework.request import Request
 from rest_framework.response import Response
 
+from .accept import Form, form_of
+from .client import origin
 from .messages import NOT_INCLUDED, TOO_LONG
+from .problems import PROBLEMS
 from .schema import Sentence, Shape, array, flag, obj, text
 
 logger = logging.getLogger("django.request")
 
 # What a 401 answers to somebody who sent no credential at all (RFC 9110 11.6.1).
 CHALLENGE = 'Bearer realm="rdv"'
+
+PROBLEM = "application/problem+json"  # RFC 9457; it has no charset
+
+# What a failure may say of itself beside the extra keys of the wire: the name under which the contract shows it, the
+# parameter by which it was sent, whether that is one of the address, and its code where the contract has a sentence.
+_UNSEEN = ("attribute", "parameter", "in_address", "problem")
 
 FORBIDDEN = gettext_lazy(
     "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"  # noqa: RUF001
@@ -106,7 +120,7 @@ def _in_french(message: Any) -> str:
 
 def _in_wire_words(failure: ValidationError) -> tuple[str | None, Any, dict[str, Any]]:
     """(code, sentence, extra keys) of a failure, Django's own codes replaced by the contract's (1.10)."""
-    params = {key: value for key, value in (failure.params or {}).items() if key != "attribute"}
+    params = {key: value for key, value in (failure.params or {}).items() if key not in _UNSEEN}
     match failure.code:
         case "null" | "blank" | "required":
             return "blank", failure.message, {}
@@ -143,6 +157,10 @@ class WireError(exceptions.APIException):
     def sentence(self) -> str:
         """One sentence for a person, in the language of the request."""
         raise NotImplementedError
+
+    def extensions(self, request: HttpRequest | Request | None) -> dict[str, Any]:
+        """What an `application/problem+json` says of it beyond what each one has (RFC 9457 section 3.2)."""
+        return {}
 
 
 class MalformedRequest(WireError):
@@ -238,6 +256,9 @@ class UnknownRoute(WireError):
     code = "not_found"
     shape = TOLD
 
+    def sentence(self) -> str:
+        return _("Cette adresse ne mène nulle part.")
+
     def body(self) -> dict[str, Any]:
         return {"success": False, "errors": [self.code]}
 
@@ -252,6 +273,12 @@ class NotFound(WireError):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
+
+    def sentence(self) -> str:
+        return _("Ce que nomme la requête n'existe pas : %(kind)s.") % {"kind": self.kind}
+
+    def extensions(self, request: HttpRequest | Request | None) -> dict[str, Any]:
+        return {"resource": self.kind}
 
     def body(self) -> dict[str, Any]:
         return {"not_found": self.kind}
@@ -320,7 +347,7 @@ class Invalid(WireError):
     """
 
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
-    code = "invalid"
+    code = "invalid_parameters"
     shape = INVALID_RECORD
 
     def __init__(self, failures: Mapping[str, list[ValidationError]], hint: str | None = None) -> None:
@@ -328,22 +355,51 @@ class Invalid(WireError):
         self.failures = failures
         self.hint = hint
 
-    def _each(self) -> Iterator[tuple[str, ValidationError]]:
+    def _each(self) -> Iterator[tuple[str, str, ValidationError]]:
+        """Each failure, with its attribute and the name under which it is shown."""
         for attribute, failures in self.failures.items():
             for failure in failures:
                 # A rule may show itself under a name that is not a column, as `ends_time` does.
                 name = (failure.params or {}).get("attribute", attribute)
-                yield "base" if name == NON_FIELD_ERRORS else name, failure
+                yield attribute, "base" if name == NON_FIELD_ERRORS else name, failure
 
     def body(self) -> dict[str, Any]:
         errors: dict[str, list[dict[str, Any]]] = {}
         messages = []
-        for attribute, failure in self._each():
+        for _attribute, name, failure in self._each():
             code, message, extra = _in_wire_words(failure)
-            sentence = str(message) % extra if extra else str(message)
-            errors.setdefault(attribute, []).append({"error": code or _in_french(message)} | extra)
-            messages.append(f"{attribute} {sentence}")
+            errors.setdefault(name, []).append({"error": code or _in_french(message)} | extra)
+            messages.append(_told(name, message, extra))
         return {"success": False, "errors": errors, "error_messages": messages}
+
+    def sentence(self) -> str:
+        return "; ".join(self.body()["error_messages"])
+
+    def extensions(self, request: HttpRequest | Request | None) -> dict[str, Any]:
+        """Each failure, with a JSON pointer (RFC 6901) into the parameters of the request, which are one set wherever
+        they were sent; of one that stood in the address, its name there too.
+        """
+        in_address = {name.removesuffix("[]") for name in request.GET} if request is not None else set()
+        errors = []
+        for attribute, name, failure in self._each():
+            params = failure.params or {}
+            code, message, extra = _in_wire_words(failure)
+            sent = params.get("parameter", attribute)
+            where = {"pointer": "#" if sent == NON_FIELD_ERRORS else _pointer(sent)}
+            if sent in in_address or params.get("in_address"):
+                where["parameter"] = sent
+            what = {"code": code or params.get("problem", "invalid"), "detail": _told(name, message, extra)}
+            errors.append(where | what | {key: value for key, value in extra.items() if key not in where | what})
+        return {"errors": errors}
+
+
+def _told(name: str, message: Any, extra: Mapping[str, Any]) -> str:
+    return f"{name} {str(message) % extra if extra else message}"
+
+
+def _pointer(name: str) -> str:
+    """A JSON pointer to a member, as a fragment of an address (RFC 6901 sections 3 and 6)."""
+    return "#/" + quote(name.replace("~", "~0").replace("/", "~1"), safe="~")
 
 
 class TooManyRequests(WireError):
@@ -411,14 +467,18 @@ class IdentityProviderUnavailable(WireError):
 
 
 class Refusal(WireError):
-    """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8."""
+    """A plain `{"success":false,"errors":[sentence]}` with the status given: the shape of `auth/*`, contract 2.8. The
+    code is told in an `application/problem+json` alone.
+    """
 
-    code = "refused"
     shape = TOLD
 
-    def __init__(self, status_code: int, sentence: Sentence, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status_code: int, code: str, sentence: Sentence, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
         self.status_code = status_code
+        self.code = code
         self._sentence = sentence
         self.reason: str | None = None  # as that of Unauthenticated
         if status_code == status.HTTP_401_UNAUTHORIZED:
@@ -489,36 +549,66 @@ def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
         logger.error("Unhandled %s", type(exc).__name__, exc_info=exc)
     elif isinstance(error, DatabaseUnavailable):
         logger.error("Database unavailable: %s", exc)
-    body = error.body()
-    if error.hint:
-        body["hint"] = error.hint
-    return Response(body, status=error.status_code, headers=error.headers, content_type=error.content_type)
+    body, content_type = written(error, request)
+    response = Response(body, status=error.status_code, headers=error.headers, content_type=content_type)
+    patch_vary_headers(response, ("Accept",))
+    return response
 
 
-def plain(error: WireError) -> JsonResponse:
-    """`error` outside of any API view: unknown routes, refused hosts."""
-    body = error.body() | ({"hint": error.hint} if error.hint else {})
-    return JsonResponse(
+def plain(error: WireError, request: HttpRequest | None = None) -> JsonResponse:
+    """`error` outside of any API view: unknown routes, refused hosts. Without a request, in the contract's form."""
+    body, content_type = written(error, request)
+    response = JsonResponse(
         body,
         status=error.status_code,
         headers=error.headers,
-        content_type="application/json; charset=utf-8",
+        content_type=PROBLEM if content_type == PROBLEM else "application/json; charset=utf-8",
         json_dumps_params={"ensure_ascii": False, "separators": (",", ":")},
     )
+    patch_vary_headers(response, ("Accept",))
+    return response
+
+
+def written(error: WireError, request: HttpRequest | Request | None) -> tuple[dict[str, Any], str | None]:
+    """The body for `error`, and its type where that is not the usual one: the contract's, or what RFC 9457 makes of it
+    for whoever prefers that (`accept.py`).
+    """
+    if request is not None and form_of(request.META.get("HTTP_ACCEPT", ""), error=True) is Form.PROBLEM:
+        return problem(error, request), PROBLEM
+    return error.body() | ({"hint": error.hint} if error.hint else {}), error.content_type
+
+
+def problem(error: WireError, request: HttpRequest | Request, request_id: str | None = None) -> dict[str, Any]:
+    """The members of an `application/problem+json` (RFC 9457 section 3): `type` is the address that explains the code,
+    `instance` the request.
+    """
+    known = PROBLEMS.get(error.code)
+    id = request_id or get_guid() or ""
+    return {
+        "type": f"{origin(request)}{known.path}" if known else "about:blank",
+        "title": str(known.title) if known else HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+        "detail": error.sentence().strip(),
+        "instance": f"urn:uuid:{id}",
+        "code": error.code,
+        "request_id": id,
+        **({"hint": error.hint} if error.hint else {}),
+        **error.extensions(request),
+    }
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(as_wire_error(exception, request))
+    return plain(as_wire_error(exception, request), request)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(Forbidden())
+    return plain(Forbidden(), request)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(UnknownRoute())
+    return plain(UnknownRoute(), request)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Django calls this while it handles the exception that nobody else did: of a page, of a middleware."""
-    return plain(as_wire_error(sys.exception(), request))
+    return plain(as_wire_error(sys.exception(), request), request)

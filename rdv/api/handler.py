@@ -7,19 +7,23 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import orjson
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+from .accept import Form, form_of
 from .bodies import UNREAD, receive
-from .errors import Busy, WireError, plain
+from .errors import PROBLEM, Busy, WireError, plain, problem
 from .middleware import FIXED_HEADERS
 from .observed import SEEN, Observer, Seen, observe
 from .shapes import shape_of_refusal
 from .turns import Turns
+from .versioning import HEADER as VERSION_HEADER
+from .versioning import in_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -81,9 +85,12 @@ class WireHandler(WSGIHandler):
 
 
 class _Refusal:
-    """The answer to a request that gets no turn: written beforehand in each language, since there is no time now."""
+    """The answer to a request that gets no turn: written beforehand in each language, since there is no time now. Only
+    for whoever wants it in the form of RFC 9457 it is written there and then.
+    """
 
     def __init__(self, error: WireError) -> None:
+        self._error = error
         self._written = {}
         for language, _name in settings.LANGUAGES:
             with translation.override(language):
@@ -103,10 +110,17 @@ class _Refusal:
         language = next((tag[:2] for tag, _weight in asked if tag[:2] in self._written), settings.LANGUAGE_CODE)
         status, headers, body = self._written[language]
         request_id = _request_id(environ)
+        told = {"X-Request-Id": request_id}
+        if version := in_path(environ.get("PATH_INFO", "")):
+            told[VERSION_HEADER] = version.number
+        if form_of(environ.get("HTTP_ACCEPT", ""), error=True) is Form.PROBLEM:
+            with translation.override(language):
+                body = orjson.dumps(problem(self._error, WSGIRequest(environ), request_id))
+            told |= {"Content-Type": PROBLEM, "Content-Length": str(len(body))}
         if changes := shape_of_refusal(environ, int(status[:3]), body, request_id):
             body, changed = changes
-            headers = [(name, value) for name, value in headers if name not in changed] + [*changed.items()]
-        start_response(status, [*headers, ("X-Request-Id", request_id)])
+            told |= changed
+        start_response(status, [*(dict(headers) | told).items()])
         return [body]
 
 

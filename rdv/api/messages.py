@@ -15,9 +15,11 @@ NOT_INCLUDED = gettext_lazy("n'est pas inclus(e) dans la liste")
 TOO_LONG = gettext_lazy("est trop long (pas plus de %(count)s caractères)")
 
 
-def blank(message: Any = BLANK) -> ValidationError:
-    """The failure of a value that is missing or empty."""
-    return ValidationError(message, code="blank")
+def blank(message: Any = BLANK, parameter: str | None = None) -> ValidationError:
+    """The failure of a value that is missing or empty; `parameter`: the one to send, where the failure is shown under
+    another name.
+    """
+    return ValidationError(message, code="blank", params={"parameter": parameter} if parameter else None)
 
 
 def inclusion(value: Any) -> ValidationError:

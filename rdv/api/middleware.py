@@ -21,9 +21,11 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from rdv import VERSION
 
 from .conditional import conditional
+from .deprecation import announce
 from .errors import Busy, DatabaseUnavailable, SwitchedOff, as_wire_error, plain
 from .prefer import emptied
 from .shapes import shaped
+from .versioning import tell_version
 
 # Contract 1.2, as recorded in the first public description of the API.
 FIXED_HEADERS = {
@@ -59,6 +61,8 @@ class WireMiddleware:
             response = emptied(conditional(request, shaped(request, response)))
             if not response.content and request.method != "HEAD":
                 del response["Content-Type"]  # of nothing: a preflight, a redirection
+            tell_version(request, response)
+            announce(request, response)
         for name, value in FIXED_HEADERS.items():
             response[name] = value
         response["X-Runtime"] = f"{time.perf_counter() - started:.6f}"
@@ -67,7 +71,7 @@ class WireMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A page too may find the server busy, as it hashes a password, or the database away."""
         error = as_wire_error(exception, request)
-        return plain(error) if isinstance(error, Busy | DatabaseUnavailable) else None
+        return plain(error, request) if isinstance(error, Busy | DatabaseUnavailable) else None
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -96,7 +100,7 @@ class SwitchMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.RDV_API or not of_api(request) or request.path in ROOT:
             return self.get_response(request)
-        return plain(SwitchedOff("api_disabled", _("L'API est désactivée sur ce serveur.")))
+        return plain(SwitchedOff("api_disabled", _("L'API est désactivée sur ce serveur.")), request)
 
 
 @lru_cache(maxsize=1024)

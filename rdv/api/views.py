@@ -23,6 +23,7 @@ from rest_framework.viewsets import ViewSet
 
 from . import prefer
 from .conditional import refuse_stale
+from .deprecation import note
 from .described import DescribedResource, DescribedView
 from .errors import (
     FORBIDDEN,
@@ -46,6 +47,7 @@ from .renderers import Representation
 from .signals import refused
 from .statements import Parameter, Statement
 from .transactions import is_deadlock, write
+from .versioning import version_of
 
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
@@ -68,8 +70,14 @@ class WireView(DescribedView, APIView):
     params: Parameters
     # What the scope of a key calls it; None: for every key.
     resource: ClassVar[str | None] = None
+    # Whether its addresses are those of a version of the API.
+    versioned: ClassVar[bool] = True
     # Whether a change here must say why, where the server asks that of changes.
     asks_reason: ClassVar[bool] = True
+
+    def determine_version(self, request: Request, *args: Any, **kwargs: Any) -> tuple[str | None, None]:
+        """As DRF's: `request.version`. Raises UnknownVersion."""
+        return version_of(request._request).number if self.versioned else None, None
 
     def perform_authentication(self, request: Request) -> None:
         """As DRF's; what the request came with is kept for the record, also when the view ends it."""
@@ -83,6 +91,7 @@ class WireView(DescribedView, APIView):
         A good credential is repeated there too.
         """
         if request.method == "OPTIONS" or request.method not in self.allowed_methods:
+            self.determine_version(request)
             with suppress(APIException):
                 self.perform_authentication(request)
             return
@@ -99,9 +108,10 @@ class WireView(DescribedView, APIView):
         reason = request.query_params.get("reason", "").strip()
         failure = None
         if len(reason) > LONGEST_REASON:
-            failure = ValidationError(TOO_LONG, code="too_long", params={"count": LONGEST_REASON})
+            params = {"count": LONGEST_REASON, "in_address": True}
+            failure = ValidationError(TOO_LONG, code="too_long", params=params)
         elif not reason and self.asks_reason and settings.RDV_REASON == "required":
-            failure = ValidationError(REASON_REQUIRED, code="reason_required")
+            failure = ValidationError(REASON_REQUIRED, code="reason_required", params={"in_address": True})
         if failure:
             raise Invalid({"reason": [failure]})
         return str(reason)
@@ -135,6 +145,7 @@ class WireView(DescribedView, APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Every authenticated answer repeats its credential (contract 2.4), in the form that the credential chooses."""
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
+        note(self, request._request, answer)
         credential = getattr(request, "auth", None)
         if credential is not None:
             for name, value in credential.response_headers(getattr(self, "params", ()), answer).items():

@@ -33,6 +33,7 @@ from agents.authentication import signature
 from agents.models import Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, RecordEntry
 from agents.record.refusals import bound
 from rdv.api.pagination import write_cursor
+from rdv.api.versioning import OtherAddresses
 from tests import oracle
 from tests.conftest import WireClient
 from tests.factories import PASSWORD, AbsenceFactory, AgentFactory
@@ -809,14 +810,19 @@ def _verbs(pattern: URLPattern) -> set[str]:
     return verbs | ({"HEAD"} if "GET" in verbs else set())
 
 
+OTHER_ADDRESSES = str(OtherAddresses([]).pattern)
 VERBS_OF_A_VIEW = [verb.lower() for verb in VERBS if verb != "OPTIONS"]  # OPTIONS: a description, the same for anyone
 
 
 def test_every_route_and_verb_is_in_the_matrix() -> None:
     found = set()
+    of_a_version = []
     for before, pattern in _routes():
         if before == "api/v1/":
             found |= {(verb, str(pattern.name)) for verb in _verbs(pattern)}
+            of_a_version.append(pattern)
+        elif before == OTHER_ADDRESSES:  # /api/latest/…, /api/…: no view of their own, so no right of their own
+            assert pattern in of_a_version, f"an address of no version: {pattern.pattern}"
         elif before.startswith("admin/"):
             assert pattern.name in PAGES | OPEN_PAGES, f"a page that nothing here asks for: {pattern.pattern}"
         else:
