@@ -49,6 +49,7 @@ env = environ.Env(
     RDV_SIGN_IN_PATIENCE=(str, "5s"),
     RDV_REDIRECT_ORIGINS=(list, []),
     RDV_MAX_BODY_BYTES=(int, 1024 * 1024),
+    RDV_GZIP=(str, "off"),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
     RDV_LOG_LEVEL=(str, "INFO"),
     RDV_LOG_FORMAT=(str, "text"),
@@ -256,6 +257,7 @@ RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
 
 RDV_IF_MATCH = setting("RDV_IF_MATCH", one_of("optional", "required"), "optional or required")
+RDV_GZIP = setting("RDV_GZIP", on_or_off, ON_OR_OFF)
 
 # The record.
 

@@ -18,6 +18,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from .accept import Form, form_of
 from .bodies import UNREAD, receive
 from .errors import PROBLEM, Busy, WireError, plain, problem
+from .gzipped import Gzip
 from .middleware import FIXED_HEADERS
 from .observed import SEEN, Observer, Seen, observe
 from .shapes import shape_of_refusal
@@ -26,7 +27,7 @@ from .versioning import HEADER as VERSION_HEADER
 from .versioning import in_path
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _BOUNDARY = re.compile(r"boundary=\"?([^\";]+)", re.IGNORECASE)
 
@@ -50,6 +51,7 @@ class WireHandler(WSGIHandler):
         self.turns = Turns()
         self.refusals = {kind: _Refusal(kind()) for kind in (Busy, *UNREAD)}
         self.observers: list[Observer] = []
+        self._answer: WSGIApplication = Gzip(self._by_turns) if settings.RDV_GZIP else self._by_turns
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # type: ignore[override]
         if self.observers:
@@ -62,7 +64,7 @@ class WireHandler(WSGIHandler):
             seen.understood(request)
         return response
 
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _by_turns(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["CONTENT_TYPE"] = bare_content_type(environ.get("CONTENT_TYPE") or "")
         seen: Seen | None = environ.get(SEEN)
         try:

@@ -88,7 +88,7 @@ def shape_of_refusal(
     environ: Mapping[str, Any], status: int, body: bytes, request_id: str
 ) -> tuple[bytes, dict[str, str]] | None:
     """The body and the headers that take the place of a refusal's own, at the door; None when they stay."""
-    if not environ.get("PATH_INFO", "").startswith("/api/"):
+    if not f"{environ.get('PATH_INFO', '')}/".startswith("/api/"):
         return None
     pretty, envelope = wants_indentation(environ), wants_envelope(environ, status)
     if not (pretty or envelope):
