@@ -16,10 +16,12 @@ from django.db import connection
 from django.db.models import Case, Q, QuerySet, Subquery, Sum, When, Window
 
 from agents.models import Agent
-from rdv.api.pagination import following, order_of
+from rdv.api.pagination import Reading
+from rdv.api.sorting import Order
 from rdv.api.statements import Numbers, Parameter, Statement
 
 from .models import Absence
+from .serializers import COLUMNS
 
 FEW = 1000
 
@@ -37,10 +39,9 @@ def _agents_in_sight(few: int) -> Statement:
     return Statement(build)
 
 
-@lru_cache(maxsize=256)
-def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool, after: bool) -> Statement:
+def _statement(columns: tuple[str, ...], order: Order, start: int, size: int, few: bool, after: bool) -> Statement:
     def build() -> QuerySet[Any]:
-        absences = Absence.objects.for_wire()
+        absences = order.on(Absence.objects.for_wire())
         if few:
             page = absences.filter(agent__among=Parameter("agents", Numbers()))
         else:
@@ -48,7 +49,7 @@ def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool, after: 
             visible = Q(agent__in=Agent.objects.visible_to(Agent.to_come()))
             page = absences.alias(visible=Case(When(visible, then=True), default=False)).filter(visible=True)
         if after:
-            page = following(page, [Parameter(f"key{place}", field) for place, field in enumerate(order_of(page))])
+            page = order.after(page, [Parameter(f"key{place}", term.field) for place, term in enumerate(order.terms)])
         page = page[start : start + size]
         if not few or start:
             # What is passed over is read from the index alone; only the page's own rows are fetched.
@@ -56,6 +57,11 @@ def _page(columns: tuple[str, ...], start: int, size: int, *, few: bool, after: 
         return page.values_list(*columns)
 
     return Statement(build)
+
+
+# Apart, so that the many ways to ask for something else never drive out the one that nearly all ask for.
+_usual_page = lru_cache(maxsize=256)(_statement)
+_other_page = lru_cache(maxsize=256)(_statement)
 
 
 def _dense(visible: int, ever: int, wanted: int) -> bool:
@@ -66,9 +72,9 @@ def _dense(visible: int, ever: int, wanted: int) -> bool:
 
 
 def fetch(
-    agent: Agent, columns: tuple[str, ...], start: int, size: int, key: Sequence[Any] | None = None
+    agent: Agent, reading: Reading, start: int, size: int, key: Sequence[Any] | None = None
 ) -> tuple[int, Sequence[tuple[Any, ...]]]:
-    """How many absences `agent` sees, and those from `start` in the order of the list, as tuples of `columns`; with
+    """How many absences `agent` sees, and those from `start` in the order of `reading`, as tuples of its columns; with
     `key`, the place in that order after which to begin.
     """
     reach = agent.reach.values()
@@ -79,4 +85,6 @@ def fetch(
     few = len(agents) <= FEW and not (connection.vendor == "sqlite" and _dense(total, agents[0][2], start + size))
     values = {"agents": [pk for pk, _total, _ever in agents]} if few else reach
     keys = {f"key{place}": value for place, value in enumerate(key or ())}
-    return total, list(_page(columns, start, size, few=few, after=key is not None).run(**values, **keys))
+    usual = not reading.order.name and reading.shown is COLUMNS
+    page = (_usual_page if usual else _other_page)(reading.columns, reading.order, start, size, few, key is not None)
+    return total, list(page.run(**values, **keys))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from agents.models import Agent, AgentRole, Organisation, Recorded
 from agents.models.recorded import BOOKKEEPING
 from agents.signals import agent_left
+from rdv.api.folded import FoldedField, Folding
 from rdv.api.folding import fold
 from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, SavedAlike
@@ -25,24 +27,6 @@ FIRST_YEAR = 2018
 YEARS_AHEAD = 5
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
-
-
-class FoldedField(models.TextField):
-    """Follows another text field of the row, folded; written with it, in bulk too."""
-
-    def __init__(self, *, of: str, **kwargs: Any) -> None:
-        self.of = of
-        super().__init__(editable=False, **kwargs)
-
-    def deconstruct(self) -> Any:
-        name, path, args, kwargs = super().deconstruct()
-        del kwargs["editable"]
-        return name, path, args, kwargs | {"of": self.of}
-
-    def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        folded = fold(getattr(model_instance, self.of) or "")
-        setattr(model_instance, self.attname, folded)
-        return folded
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
@@ -80,19 +64,28 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         # Not LIKE: SQLite refuses long patterns.
         return self.alias(place=StrIndex("folded_title", Value(folded))).filter(place__gt=0)
 
+    def searched(self, words: Collection[str]) -> AbsenceQuerySet:
+        """Those with each of `words`, which are folded, in the title, or in a name or the email of the agent."""
+        found = self
+        for word in words:
+            # The agents by themselves: looked through once, however many absences they have.
+            theirs = Agent.objects.searched([word]).order_by().values("pk")
+            found = found.filter(Q(folded_title__holds=word) | Q(agent__in=theirs))
+        return found
+
     def for_wire(self) -> AbsenceQuerySet:
         """In the order of the list (contract 4.2), with the instants `created` and `changed` in seconds."""
         instants = {"created": EpochSeconds("created_at"), "changed": EpochSeconds("updated_at")}
         return self.annotate(**instants).order_by(*Absence.ORDER)
 
 
-class Absence(Recorded, SavedAlike):
+class Absence(Recorded, Folding, SavedAlike):
     """A span of civil time, Europe/Paris, in which an agent is not to be had: from the first day at the start time to
     the end day at the end time. It blocks the agent in every organisation (contract 3.3), whatever `organisation` says.
     """
 
     recorded_as = "absence"
-    not_recorded = BOOKKEEPING | {"folded_title", "version"}
+    not_recorded = BOOKKEEPING | {"version"}
 
     # The list of the wire: latest first.
     ORDER = ("-first_day", "-start_time", "-id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -89,7 +90,7 @@ def render_absence(
     shown_change = wire_datetime(changed_at)
     shown_creation = shown_change
     if created != changed:
-        shown_creation = wire_datetime(datetime.datetime.fromtimestamp(created, datetime.UTC))
+        shown_creation = _instant(created)
     organisation = None
     if organisation_id is not None:
         organisation = render_organisation(
@@ -130,6 +131,63 @@ def render_absence(
     }
 
 
+def _instant(seconds: int) -> str:
+    return wire_datetime(datetime.datetime.fromtimestamp(seconds, datetime.UTC))
+
+
+def _time(time: datetime.time) -> str:
+    return time.isoformat("seconds")
+
+
+def _organisation(*row: Any) -> dict[str, Any] | None:
+    """The one that the absence is kept for, else the one that its agent's absences show."""
+    for columns in (row[5:], row[:5]):
+        if columns[0] is not None:
+            return render_organisation(*columns)
+    return None
+
+
+def _ical(
+    id: int,
+    by_mairie: bool | None,
+    end_day: datetime.date,
+    end_time: datetime.time,
+    first_day: datetime.date,
+    start_time: datetime.time,
+    title: str,
+    changed: int,
+    version: int,
+) -> str:
+    organizer = ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER
+    changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
+    return ical.absence_calendar(
+        id, title, first_day, start_time, end_day, end_time, changed_at, sequence=version - 1, organizer=organizer
+    )
+
+
+_SHOWN = tuple(f"agent__shown__organisation__{column}" for column in ORGANISATION_COLUMNS)
+_KEPT_FOR = tuple(f"organisation__{column}" for column in ORGANISATION_COLUMNS)
+_CALENDAR = ("end_day", "end_time", "first_day", "start_time", "title", "changed", "version")
+
+# The same object as `render_absence` makes, key by key, for who asks for some of them: the calendar is the dearest.
+_PARTS: dict[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
+    "id": (("id",), None),
+    "agent": (("agent_id", *COLUMNS[2:6]), render_agent),
+    "created_at": (("created",), _instant),
+    "end_day": (("end_day",), datetime.date.isoformat),
+    "end_time": (("end_time",), _time),
+    "first_day": (("first_day",), datetime.date.isoformat),
+    "ical": (("id", "agent__shown__by_mairie", *_CALENDAR), _ical),
+    "ical_uid": (("id",), ical.absence_uid),
+    "organisation": ((*_SHOWN, *_KEPT_FOR), _organisation),
+    "rrule": (("id",), lambda pk: None),
+    "start_time": (("start_time",), _time),
+    "title": (("title",), None),
+    "updated_at": (("changed",), _instant),
+    "url": (("base", "id"), lambda base, pk: f"{base}/api/v1/absences/{pk}"),
+    "version": (("version",), None),
+}
+
 SHAPE = Shape(
     "Absence",
     _("Une période pendant laquelle un agent n'est pas là. Les jours et les heures sont ceux de Paris."),
@@ -162,6 +220,7 @@ ABSENCE = Representation(
         *(1794819600, datetime.date(2026, 12, 10), datetime.time(12, 30), datetime.date(2026, 12, 10)),
         *(*SAMPLE_ORGANISATION, datetime.time(9), "Formation", 1794819600, 1),
     ),
+    _PARTS,
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.models import Agent
 from rdv.api.errors import NotFound
 from rdv.api.registry import Described, Example, Group
@@ -87,9 +88,25 @@ class Absences(ResourceViewSet):
     representation = ABSENCE
     serializer_class = AbsenceSerializer
     filters = AbsenceFilters
+    sorts = {
+        "id": "id",
+        "title": "folded_title",
+        "first_day": "first_day",
+        "start_time": "start_time",
+        "end_day": "end_day",
+        "end_time": "end_time",
+        "created_at": "created_at",
+        "updated_at": "updated_at",
+    }
+    searched = ("title", "agent.email", "agent.first_name", "agent.last_name")
+    expansions = {
+        "agent.services": SERVICES_OF_AGENTS,
+        "agent.organisations": ORGANISATIONS_OF_AGENTS,
+        "organisation.territory": TERRITORY_OF_ORGANISATIONS,
+    }
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
-        return listing.fetch(self.request.user, self.reading().columns, start, size, key)
+        return listing.fetch(self.request.user, self.asked.reading, start, size, key)
 
     def in_sight_still(self, row: Absence) -> bool:
         return any(_AGENT_IN_SIGHT.run(pk=row.agent_id, **self.request.user.reach.values()))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 AGENT_COLUMNS = ("id", "email", "first_name", "inclusion_connect_open_id_sub", "last_name")
 ORGANISATION_COLUMNS = ("id", "email", "name", "phone_number", "verticale")
+TERRITORY_COLUMNS = ("id", "departement_number", "name")
 
 
 def render_agent(
@@ -45,6 +46,10 @@ def render_organisation(
 ) -> dict[str, Any]:
     """The Organisation object; the arguments are `ORGANISATION_COLUMNS`."""
     return {"id": id, "email": email, "name": name, "phone_number": phone_number, "verticale": verticale}
+
+
+def render_territory(id: int, departement_number: str, name: str) -> dict[str, Any]:
+    return {"id": id, "departement_number": departement_number, "name": name}
 
 
 def render_service(id: int, name: str, secretariat: bool, short_name: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ ROLE = Shape(
 )
 TERRITORY = Shape(
     "Territory",
-    _("Un territoire dont on est administrateur."),
+    _("Un territoire : un département, ou ce qui lui ressemble."),
     {
         "id": integer(_("Son identifiant.")),
         "departement_number": text(_("Le numéro de son département.")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from agents.emails import normalise_email
 from agents.record import gathered
 from agents.signals import agent_left
+from rdv.api.folded import FoldedField, Folding, holding, plain_columns
 from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
 
@@ -59,6 +60,10 @@ class AgentQuerySet(models.QuerySet["Agent"]):
             found = found.filter(Q(email__contains=fold(word)) | names)
         return found
 
+    def searched(self, words: Collection[str]) -> AgentQuerySet:
+        """Those with each of `words`, which are folded, in a name or the email."""
+        return holding(self, words, "folded_last_name", "folded_first_name", "folded_email")
+
     def for_wire(self) -> AgentQuerySet:
         return self.order_by("created_at", "pk")
 
@@ -79,7 +84,7 @@ class AgentManager(BaseUserManager["Agent"].from_queryset(AgentQuerySet)):  # ty
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
-class Agent(Recorded, AbstractBaseUser, PermissionsMixin):
+class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
     """A person of the directory. `email` is also the `uid` of the wire; an intervenant may have none.
 
     Deleting an agent is soft: see `leave`. `is_active` false: invited and not yet there, or put aside; still visible
@@ -94,6 +99,9 @@ class Agent(Recorded, AbstractBaseUser, PermissionsMixin):
     email_original = models.EmailField(_("ancien e-mail"), null=True, blank=True, editable=False)
     first_name = models.CharField(_("prénom"), max_length=255, null=True, blank=True)
     last_name = models.CharField(_("nom"), max_length=255, null=True, blank=True)
+    folded_email = FoldedField(of="email", null=True)
+    folded_first_name = FoldedField(of="first_name", null=True)
+    folded_last_name = FoldedField(of="last_name", null=True)
     provider = models.CharField(max_length=20, default="email", editable=False)
     inclusion_connect_open_id_sub = models.CharField(
         _("identifiant Inclusion Connect"), max_length=255, unique=True, null=True, blank=True
@@ -227,3 +235,7 @@ class Agent(Recorded, AbstractBaseUser, PermissionsMixin):
     def is_admin_somewhere(self) -> bool:
         """Whether the agent is admin of at least one organisation: what `role` shows since roles have a place."""
         return self.roles.filter(access_level=AccessLevel.ADMIN).exists()
+
+
+# What a request reads of its caller. The password's hash stays where it is.
+CALLER = plain_columns(Agent, "password")

@@ -14,6 +14,7 @@ from agents import tokens
 from agents.record import gathered, note
 from rdv.api.statements import Parameter, Statement
 
+from .agent import CALLER as _AGENT
 from .agent import Agent
 from .reach import Reach, reach_columns
 from .record import Action
@@ -207,6 +208,5 @@ def shown_client(client: str) -> str:
     return f"{client[:6]}…"
 
 
-# The columns of a credential, in the order of the models' fields. The password's hash stays where it is.
+# The columns of a credential, in the order of the model's fields.
 _TOKEN = tuple(field.attname for field in ClientToken._meta.concrete_fields)
-_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import phonenumbers
@@ -11,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from rdv.api.folded import FoldedField, Folding, holding
 from rdv.api.messages import BLANK, INVALID, TAKEN
 
 from .recorded import BOOKKEEPING, Recorded
@@ -36,6 +38,13 @@ def validate_phone_number(value: str) -> None:
     raise ValidationError(INVALID, code="invalid")
 
 
+class TerritoryQuerySet(models.QuerySet["Territory"]):
+    def visible_to(self, agent: Agent) -> TerritoryQuerySet:
+        """Those that `agent` administers, and those of the organisations where they have a role."""
+        named = Organisation.objects.filter(territory=OuterRef("pk"), pk__among=agent.reach.named)
+        return self.filter(Exists(named))
+
+
 class Territory(Recorded):
     """A département, or an area like one; its number is its name in the directory file."""
 
@@ -43,6 +52,8 @@ class Territory(Recorded):
 
     name = models.CharField(_("nom"), max_length=255)
     departement_number = models.CharField(_("numéro de département"), max_length=3, blank=True)
+
+    objects = TerritoryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("territoire")
@@ -75,11 +86,15 @@ class OrganisationQuerySet(models.QuerySet["Organisation"]):
         """Those that `agent` may name in a filter: where they have a role, and those of their territories."""
         return self.filter(pk__among=agent.reach.named)
 
+    def searched(self, words: Collection[str]) -> OrganisationQuerySet:
+        """Those with each of `words`, which are folded, in the name or the email."""
+        return holding(self, words, "folded_name", "folded_email")
+
     def for_wire(self) -> OrganisationQuerySet:
         return self.order_by("pk")
 
 
-class Organisation(Recorded):
+class Organisation(Recorded, Folding):
     """A place of a territory where agents work; its name is unique there."""
 
     recorded_as = "organisation"
@@ -107,6 +122,8 @@ class Organisation(Recorded):
     )
     # Grows with each change, by itself: `agents/derived.py`.
     version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    folded_name = FoldedField(of="name", null=True)
+    folded_email = FoldedField(of="email", null=True)
     created_at = models.DateTimeField(_("créée le"), auto_now_add=True)
     updated_at = models.DateTimeField(_("modifiée le"), auto_now=True)
 
@@ -141,11 +158,15 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         own = agent.reach.services if agent.reach.basic else []
         return self.filter(Exists(at_work) | Q(pk__among=own))
 
+    def searched(self, words: Collection[str]) -> ServiceQuerySet:
+        """Those with each of `words`, which are folded, in one of the names."""
+        return holding(self, words, "folded_name", "folded_short_name")
+
     def for_wire(self) -> ServiceQuerySet:
         return self.order_by("pk")
 
 
-class Service(Recorded):
+class Service(Recorded, Folding):
     """A trade, the same list for all organisations. A secretariat's agents see the diaries of the other services."""
 
     recorded_as = "service"
@@ -157,6 +178,8 @@ class Service(Recorded):
         default=False,
         help_text=_("Ses agents voient les agendas des autres services de leurs organisations."),
     )
+    folded_name = FoldedField(of="name", null=True)
+    folded_short_name = FoldedField(of="short_name", null=True)
 
     objects = ServiceQuerySet.as_manager()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -18,10 +18,12 @@ from django.utils.translation import gettext_lazy as _
 
 from agents import tokens
 from agents.record import gathered, note
+from rdv.api.folded import FoldedField, Folding, holding, plain_columns
 from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, Parameter, Statement
 
 from .accounts import ApiAccount, account_reach_columns
+from .agent import CALLER as _AGENT
 from .agent import Agent
 from .credentials import Refused
 from .reach import Reach, reach_columns
@@ -83,6 +85,10 @@ class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
         """An agent's keys are theirs alone."""
         return self.filter(agent__among=agent.reach.own)
 
+    def searched(self, words: Collection[str]) -> AccessKeyQuerySet:
+        """Those with each of `words`, which are folded, in the name or the note."""
+        return holding(self, words, "folded_name", "folded_note")
+
     def for_wire(self) -> AccessKeyQuerySet:
         """Newest first, with the instants in seconds."""
         instants = {
@@ -107,7 +113,7 @@ class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
         return count
 
 
-class AccessKey(Recorded):
+class AccessKey(Recorded, Folding):
     """A key of an agent (a personal access token) or of an API account. Shown once, when it is made: what is kept is a
     SHA-256 digest, and its first characters to tell it from others.
     """
@@ -124,6 +130,8 @@ class AccessKey(Recorded):
     )
     name = models.CharField(_("nom"), max_length=255, error_messages={"null": BLANK, "blank": BLANK})
     note = models.TextField(_("note"), blank=True, max_length=NOTE, validators=[MaxLengthValidator(NOTE)])
+    folded_name = FoldedField(of="name", null=True)
+    folded_note = FoldedField(of="note", null=True)
     prefix = models.CharField(_("début"), max_length=tokens.SHOWN, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     read_only = models.BooleanField(_("lecture seule"), default=False)
@@ -278,8 +286,7 @@ def _statement(owner: str, columns: Sequence[str], reach_of: Callable[[str], dic
     return Statement(build)
 
 
-_KEY = tuple(field.attname for field in AccessKey._meta.concrete_fields)
-_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")
+_KEY = plain_columns(AccessKey)
 _ACCOUNT = tuple(field.attname for field in ApiAccount._meta.concrete_fields)
 _personal = _statement("agent", _AGENT, reach_columns)
 _of_account = _statement("account", _ACCOUNT, account_reach_columns)

@@ -10,6 +10,7 @@ from django.db import models
 
 from agents.models import Recorded
 from agents.record import row_changed, row_created
+from rdv.api.folded import with_folded
 
 from .document import Problems, Shape
 
@@ -128,8 +129,9 @@ def change(
         locked = model._default_manager.select_for_update(no_key=True).filter(pk__in=[row.pk for row in batch])
         if len(locked.order_by("pk").values_list("pk")) < len(batch):
             raise ChangedMeanwhile
+        written = tuple(with_folded(model, columns))
         model._default_manager.bulk_create(
-            batch, batch_size=BATCH, update_conflicts=True, unique_fields=("pk",), update_fields=tuple(columns)
+            batch, batch_size=BATCH, update_conflicts=True, unique_fields=("pk",), update_fields=written
         )
         for row in batch:
             if isinstance(row, Recorded):

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from agents.models.record import MAX_NAME, Action, RecordEntry
 from agents.models.recorded import Recorded
+from rdv.api.folded import FoldedField
 
 from .origin import origin
 
@@ -181,7 +182,8 @@ def _note(row: Recorded, action: str, changes: Changes) -> None:
 def _told(model: type[Recorded]) -> tuple[tuple[str, str], ...]:
     """The columns of `model` that are told, each with the name of its field."""
     fields = (field for field in model._meta.concrete_fields if not field.primary_key)
-    return tuple((field.attname, field.name) for field in fields if field.name not in model.not_recorded)
+    told = (field for field in fields if field.name not in model.not_recorded and not isinstance(field, FoldedField))
+    return tuple((field.attname, field.name) for field in told)
 
 
 def _values(row: Recorded) -> Iterator[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.filters import AgentFilters
 from agents.models import Agent, Organisation, Service
 from agents.serializers import AGENT, ORGANISATION, SERVICE, OrganisationSerializer
@@ -34,6 +35,13 @@ class Agents(ResourceViewSet):
     model = Agent
     representation = AGENT
     filters = AgentFilters
+    sorts = {"id": "id", "email": "folded_email", "first_name": "folded_first_name", "last_name": "folded_last_name"}
+    searched = ("email", "first_name", "last_name")
+    expansions = {
+        "services": SERVICES_OF_AGENTS,
+        "organisations": ORGANISATIONS_OF_AGENTS,
+        "organisations.territory": TERRITORY_OF_ORGANISATIONS,
+    }
 
 
 class Organisations(ResourceViewSet):
@@ -63,6 +71,9 @@ class Organisations(ResourceViewSet):
     model = Organisation
     representation = ORGANISATION
     serializer_class = OrganisationSerializer
+    sorts = {"id": "id", "name": "folded_name", "email": "folded_email", "verticale": "verticale"}
+    searched = ("email", "name")
+    expansions = {"territory": TERRITORY_OF_ORGANISATIONS}
     forbidden = {
         "retrieve": _("Vous n’avez pas les droits suffisants pour accéder à cette organisation")  # noqa: RUF001
     }
@@ -90,3 +101,5 @@ class Services(ResourceViewSet):
     resource = "services"
     model = Service
     representation = SERVICE
+    sorts = {"id": "id", "name": "folded_name", "short_name": "folded_short_name"}
+    searched = ("name", "short_name")

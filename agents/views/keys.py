@@ -86,6 +86,14 @@ class Tokens(ResourceViewSet):
     representation = KEY
     serializer_class = KeySerializer
     told_once = ("create",)
+    sorts = {
+        "id": "id",
+        "name": "folded_name",
+        "created_at": "created_at",
+        "expires_at": "expires_at",
+        "last_used_at": "last_used_at",
+    }
+    searched = ("name", "note")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

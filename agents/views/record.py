@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from agents import shapes
 from agents.models import RecordEntry
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
-from rdv.api.pagination import Fetch, following
+from rdv.api.pagination import Fetch
 from rdv.api.registry import Described, Example, Group
 from rdv.api.renderers import Representation
 from rdv.api.times import PARIS, wire_datetime
@@ -152,6 +152,8 @@ class Audit(ResourceViewSet):
     model = RecordEntry
     representation = ENTRY
     filters = RecordFilters
+    sorts = {"id": "id", "at": "at"}  # each with an index: the record grows for ever
+    # No `q`: a text would have to be looked for in all of it, which the filters never need.
 
     def rows(self, queryset: QuerySet[RecordEntry]) -> Fetch:
         """Of few rows, those that the indexes of the rights give, sorted; of many, the record's own order, which meets
@@ -162,12 +164,14 @@ class Audit(ResourceViewSet):
             total = queryset.order_by()[:COUNTED].count()
             if start >= total:
                 return total, []
-            rows = queryset.for_wire()
+            order = self.asked.reading.order
+            rows = order.on(queryset.for_wire())
             if total == COUNTED:
                 # A condition that cannot become a join, or the planner would sort all of it.
                 told = When(Exists(queryset.order_by().filter(pk=OuterRef("pk"))), then=True)
-                rows = RecordEntry.objects.for_wire().alias(told=Case(told, default=False)).filter(told=True)
-            rows = rows if key is None else following(rows, key)
-            return total, list(rows.values_list(*self.reading().columns)[start : start + size])
+                rows = order.on(RecordEntry.objects.for_wire())
+                rows = rows.alias(told=Case(told, default=False)).filter(told=True)
+            rows = rows if key is None else order.after(rows, key)
+            return total, list(rows.values_list(*self.asked.reading.columns)[start : start + size])
 
         return fetch

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
+from . import asking
 from .bodies import LengthRequired
 from .errors import (
     Busy,
@@ -23,11 +24,11 @@ from .errors import (
     UnreadableBody,
     WireError,
 )
-from .messages import blank, invalid
+from .messages import blank, invalid, not_among
 from .pagination import META, PAGE_SIZE, Page
 from .parsers import MAX_ID
 from .registry import Answer, Group, Operation, Parameter
-from .schema import array, named, text
+from .schema import any_of, array, named, text
 
 if TYPE_CHECKING:
     from .renderers import Representation
@@ -125,6 +126,7 @@ class DescribedResource(DescribedView):
                 yield Parameter(name, filter.extra.get("help_text", ""), filter.schema)
         if operation.action == "list":
             yield from PAGES
+        yield from asking.parameters(cls, operation.action)
         if operation.action in ("create", "update"):
             yield from cls.serializer_class.described_parameters(creating=operation.action == "create")
         yield from super().described_parameters(operation)
@@ -132,11 +134,12 @@ class DescribedResource(DescribedView):
     @classmethod
     def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:
         shown = cls.representation
+        shape = any_of(shown.shape, shown.shape.in_part)
         answer: dict[int, Answer] = {}
         if operation.action == "list":
             answer[200] = Answer(
                 _("Une page de la liste."),
-                named({shown.plural: array(shown.shape), "meta": META}),
+                named({shown.plural: array(shape), "meta": META}),
                 lambda: {shown.plural: [shown.example()], "meta": Page((), 1, PAGE_SIZE, 1).meta()},
                 LIST_HEADERS,
             )
@@ -145,7 +148,7 @@ class DescribedResource(DescribedView):
         else:
             answer[200] = Answer(
                 _("Tel qu'il est maintenant."),
-                named({shown.singular: shown.shape}),
+                named({shown.singular: shape}),
                 lambda: {shown.singular: shown.example()},
                 {"Location": _("Son adresse.")} if operation.action == "create" else {},
             )
@@ -155,6 +158,8 @@ class DescribedResource(DescribedView):
     def described_errors(cls, operation: Operation) -> Iterator[WireError]:
         if operation.action == "list":
             yield Invalid({"cursor": [invalid("?")]})
+        if operation.action == "retrieve":
+            yield Invalid({"fields": [not_among("?", cls.representation.names)]})
         if operation.action in ("retrieve", "update", "destroy"):
             yield from (Forbidden(cls.forbidden.get(operation.action)), cls.not_found(0))  # type: ignore[attr-defined]
         if operation.action == "create":

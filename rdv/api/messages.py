@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 BLANK = gettext_lazy("doit être rempli(e)")
@@ -30,3 +32,11 @@ def inclusion(value: Any) -> ValidationError:
 def invalid(value: Any, message: Any = INVALID, **extra: Any) -> ValidationError:
     """The failure of a value that cannot be read, with the value as it was sent."""
     return ValidationError(message, code="invalid", params={"value": value} | extra)
+
+
+def not_among(name: Any, allowed: Iterable[str]) -> ValidationError:
+    """The failure of a name that is none of `allowed`, which are told."""
+    known = list(allowed)
+    message = _("n'est pas inclus(e) dans la liste : %(names)s") % {"names": ", ".join(known)}
+    shown = name[:100] if isinstance(name, str) else name
+    return ValidationError(message, code="inclusion", params={"value": shown, "allowed": known})

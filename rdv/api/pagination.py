@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db.models import Field, Q, QuerySet
+from django.db.models import Field, QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
@@ -19,6 +20,7 @@ from .errors import Invalid
 from .messages import invalid
 from .parsers import MAX_ID
 from .schema import Shape, integer, nullable, text
+from .sorting import Order
 
 PAGE_SIZE = 100
 # The largest integer that every JSON reader keeps exact (RFC 8259 section 6).
@@ -132,56 +134,55 @@ def _links(request: Request, name: str, places: Mapping[str, object]) -> dict[st
 Fetch = Callable[[int, int, Sequence[Any] | None], tuple[int, Sequence[tuple[Any, ...]]]]
 
 
-def order_of(queryset: QuerySet[Any]) -> list[Field[Any, Any]]:
-    """The columns by which `queryset` is ordered; the last is the primary key, so that the order is total."""
-    meta = queryset.model._meta
-    names = [str(name).removeprefix("-") for name in queryset.query.order_by]
-    return [meta.pk if name == "pk" else meta.get_field(name) for name in names]
+def write_cursor(key: Sequence[Any], order: str = "") -> str:
+    """A place in the order of that name, opaque on the wire: a walk that began in one order goes on in no other."""
+    values = [one if one is None or isinstance(one, int) else str(one) for one in key]
+    content = {order: values} if order else values
+    return base64.urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
 
 
-def following(queryset: QuerySet[Any], key: Sequence[Any]) -> QuerySet[Any]:
-    """The rows of `queryset` that come after the one whose values in its order are `key`."""
-    beyond: Q | None = None
-    for name, value in reversed(list(zip(queryset.query.order_by, key, strict=True))):
-        column, side = name.removeprefix("-"), "lt" if name.startswith("-") else "gt"
-        further = Q(**{f"{column}__{side}": value})
-        beyond = further | Q(**{column: value}) & beyond if beyond else further
-    # Said once more of the first column alone: an index can begin there.
-    return queryset.filter(Q(**{f"{column}__{side}e": key[0]}), beyond or Q())
-
-
-def write_cursor(key: Sequence[Any]) -> str:
-    """A place in an order, opaque on the wire."""
-    values = [one if isinstance(one, int) else str(one) for one in key]
-    return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
-
-
-def read_cursor(text: str, order: Sequence[Field[Any, Any]]) -> list[Any] | None:
+def read_cursor(text: str, order: Order) -> list[Any] | None:
     """The place in `order` that `write_cursor` wrote; None for "", where a walk begins. Raises Invalid (422)."""
     if not text:
         return None
     try:
-        values = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if isinstance(values, list) and len(values) == len(order) and all(isinstance(one, str | int) for one in values):
-            return [_exact(field.to_python(value)) for field, value in zip(order, values, strict=True)]
+        content = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if order.name:
+            content = content.get(order.name) if isinstance(content, dict) else None
+        if isinstance(content, list) and len(content) == len(order.terms):
+            return [_exact(term.field, value) for term, value in zip(order.terms, content, strict=True)]
     except (ValueError, OverflowError, ValidationError):
         pass
     raise Invalid({"cursor": [invalid(text)]})
 
 
-def _exact(value: Any) -> Any:
-    """`value`, when a database can be asked for it."""
+def _exact(field: Field[Any, Any], given: Any) -> Any:
+    """A value of `field` that a database can be asked for. Raises ValueError or ValidationError if `given` is none."""
+    if given is None and field.null:
+        return None
+    if not isinstance(given, str | int):
+        raise ValueError
+    value = field.to_python(given)
     if isinstance(value, int) and abs(value) > MAX_ID:
         raise ValueError
+    if isinstance(value, str) and "\x00" in value:
+        raise ValueError
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            raise ValueError
+        value = value.astimezone(datetime.UTC)  # the first and last hours of the calendar have no equal there
     return value
 
 
-def rows_of(queryset: QuerySet[Any], columns: Sequence[str]) -> Fetch:
-    """How many rows `queryset` has, and those from `start` as tuples of `columns`: two queries, one beyond the end."""
+def rows_of(queryset: QuerySet[Any], columns: Sequence[str], order: Order) -> Fetch:
+    """How many rows `queryset` has, and those from `start` in `order`, as tuples of `columns`: two queries, one beyond
+    the end.
+    """
+    ordered = order.on(queryset)
 
     def fetch(start: int, size: int, key: Sequence[Any] | None = None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         total = queryset.count()
-        rest = queryset if key is None else following(queryset, key)
+        rest = ordered if key is None else order.after(ordered, key)
         rows = rest.values_list(*columns)[start : start + size] if start < total else ()
         return total, list(rows)
 
@@ -193,15 +194,15 @@ class Reading:
     """What a list reads of a row: the columns that are shown, then those that only its place in the order needs."""
 
     shown: tuple[str, ...]
-    order: tuple[Field[Any, Any], ...]
+    order: Order
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        return (*self.shown, *(field.attname for field in self.order if field.attname not in self.shown))
+        return tuple(dict.fromkeys((*self.shown, *self.order.columns)))
 
     @cached_property
     def _place(self) -> tuple[int, ...]:
-        return tuple(self.columns.index(field.attname) for field in self.order)
+        return tuple(self.columns.index(column) for column in self.order.columns)
 
     def key(self, row: tuple[Any, ...]) -> list[Any]:
         """The place of a row in the order."""
@@ -225,7 +226,7 @@ def paginate(params: Mapping[str, Any], fetch: Fetch, reading: Reading) -> Page 
         cursor = params["cursor"]
         key = read_cursor(cursor if isinstance(cursor, str) else str(cursor), reading.order)
         total, rows = fetch(0, size + 1, key)
-        more = write_cursor(reading.key(rows[size - 1])) if len(rows) > size else None
+        more = write_cursor(reading.key(rows[size - 1]), reading.order.name) if len(rows) > size else None
         return Step(reading.visible(rows[:size]), size, total, more)
     number = max(_leading(params.get("page")), 1)
     total, rows = fetch((number - 1) * size, size, None)

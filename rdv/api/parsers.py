@@ -212,3 +212,10 @@ def leading_integer(value: Any) -> int:
         return 0
     number = int(significant)
     return number if number <= MAX_ID else 0
+
+
+def names_in(value: Any) -> list[str]:
+    """The names of a parameter that holds several, with commas or as a list; each once, in their order."""
+    parts = value if isinstance(value, list) else [value]
+    names = (name.strip() for part in parts if part is not None for name in str(part).split(","))
+    return list(dict.fromkeys(name for name in names if name))

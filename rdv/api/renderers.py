@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from .schema import Shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Representation:
     """How a resource looks on the wire, the same wherever it is shown.
 
@@ -29,6 +29,14 @@ class Representation:
     render: Callable[..., dict[str, Any]]
     shape: Shape
     sample: tuple[Any, ...]
+    # Of an object that is dear to make: by key, the columns that it needs and what makes it of them (None: the column
+    # itself). "base" among the columns is the address of the server.
+    parts: Mapping[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of the object, in their order; without those that are shown but once, as a secret is."""
+        return tuple(name for name in self.shape.properties if name not in self.shape.optional)
 
     def example(self) -> dict[str, Any]:
         """The sample as it is shown, at an address for examples (RFC 2606)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Union
 
 from django.utils.functional import Promise
@@ -34,6 +35,11 @@ class Shape:
             "properties": dict(self.properties),
             **({"required": required} if required else {}),
         }
+
+    @cached_property
+    def in_part(self) -> Shape:
+        """The same when only some of it was asked for (`fields`)."""
+        return Shape(f"{self.name}InPart", self.about, self.properties, tuple(self.properties))
 
 
 def text(about: Sentence = "", **more: Any) -> dict[str, Any]:

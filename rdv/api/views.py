@@ -22,6 +22,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from . import prefer
+from .asking import OF_A_LIST, OF_ANY, Asked, asked_of_a_list, asked_of_one, asks
 from .conditional import refuse_stale
 from .deprecation import note
 from .described import DescribedResource, DescribedView
@@ -39,12 +40,14 @@ from .errors import (
 )
 from .filters import asks_for_less, filtered
 from .messages import TOO_LONG
-from .pagination import Fetch, Reading, order_of, paginate, rows_of
+from .pagination import Fetch, Reading, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .registry import Operation
 from .registry import of as operation_of
 from .renderers import Representation
+from .selecting import Expansions, Selection
 from .signals import refused
+from .sorting import Order
 from .statements import Parameter, Statement
 from .transactions import is_deadlock, write
 from .versioning import version_of
@@ -168,27 +171,43 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
     told_once: ClassVar[Container[str]] = ()
     # Of the row that the answer shows, as its ETag has it (conditional.py).
     row_version: str | None = None
+    # What the list may be ordered by: the wire's name, and the column (`sort`).
+    sorts: ClassVar[Mapping[str, str]] = {}
+    # The texts in which `q` looks, by the wire's names; the model's `searched(words)` does it.
+    searched: ClassVar[Sequence[str]] = ()
+    # What `expand` may embed.
+    expansions: ClassVar[Expansions] = {}
     # The sentence of a 403, by action, where it is not the default one.
     forbidden: ClassVar[Mapping[str, Any]] = {}
 
     def list(self, request: Request) -> Response:
+        asked = self.asked
+        if asks(self.params, OF_A_LIST | OF_ANY):
+            asked = self.asked = asked_of_a_list(self.params, asked, view=type(self))
         fetch: Fetch = self.fetch_visible
-        if self.filters and asks_for_less(self.filters, self.params):
-            visible = self.model.objects.visible_to(request.user)
-            asked: Any = filtered(visible, self.filters, self.params, request)
-            fetch = self.rows(asked)
-        page = paginate(self.params, fetch, self.reading())
-        body = {self.representation.plural: [self._render(row) for row in page.rows], "meta": page.meta()}
+        narrower = bool(self.filters) and asks_for_less(self.filters, self.params)
+        if narrower or asked.words is not None:
+            rows: Any = self.model.objects.visible_to(request.user)
+            if narrower:
+                rows = filtered(rows, self.filters, self.params, request)
+            if asked.words is not None:
+                rows = rows.searched(asked.words) if asked.words else rows.none()
+            fetch = self.rows(rows)
+        page = paginate(self.params, fetch, asked.reading)
+        body = {self.representation.plural: self._shown(page.rows), "meta": page.meta()}
         return Response(body, headers=page.headers(request))
 
     def retrieve(self, request: Request, pk: str) -> Response:
+        self._ask_of_one()
         return self._answer(self._row(leading_integer(pk)))
 
     def create(self, request: Request) -> Response:
+        self._ask_of_one()
         return self._write(self._create)
 
     def update(self, request: Request, pk: str) -> Response:
         self.params.refuse_unread_body()
+        self._ask_of_one()
         return self._write(lambda: self._save(self._serializer(self._instance(pk))))
 
     partial_update = update
@@ -206,9 +225,21 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     @classmethod
     @cache
-    def reading(cls) -> Reading:
-        """What a list reads of a row."""
-        return Reading(cls.representation.columns, tuple(order_of(cls.model.objects.for_wire())))
+    def as_usual(cls) -> Asked:
+        """How a list goes that is asked for nothing more."""
+        representation = cls.representation
+        reading = Reading(representation.columns, Order.of(cls.model.objects.for_wire()))
+        return Asked(reading, Selection(representation.columns, representation.render))
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What this request asks to be read and shown; known once it was read, in `list` or `_ask_of_one`."""
+        return self.as_usual()
+
+    def _ask_of_one(self) -> None:
+        """Before anything is done: an answer that cannot be given must not have been to a change that was made."""
+        if asks(self.params, OF_ANY):
+            self.asked = asked_of_one(self.params, self.asked, view=type(self))
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way
@@ -218,7 +249,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     def rows(self, queryset: Any) -> Fetch:
         """How rows of a list are counted and read."""
-        return rows_of(queryset.for_wire(), self.reading().columns)
+        return rows_of(queryset.for_wire(), self.asked.reading.columns, self.asked.reading.order)
 
     @classmethod
     def changeable_by(cls, agent: Any) -> models.QuerySet[Any]:
@@ -304,8 +335,9 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     def _create(self) -> Response:
         refuse_stale(self.request)
-        response = self._save(self._serializer(None))
-        response["Location"] = self.address(response.data[self.representation.singular]["id"])
+        serializer = self._serializer(None)
+        response = self._save(serializer)
+        response["Location"] = self.address(serializer.instance.pk)
         return response
 
     def _save(self, serializer: Any) -> Response:
@@ -334,8 +366,12 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         if not same:
             raise _RightsMoved
 
-    def _render(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        return self.representation.render(self.base, *row)
+    def _shown(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[dict[str, Any]]:
+        selection, base = self.asked.selection, self.base
+        shown = [selection.render(base, *row) for row in rows]
+        if selection.expansions:
+            selection.embed(shown, self.expansions, self.request.user)
+        return shown
 
     def _answer(self, row: tuple[Any, ...]) -> Response:
-        return Response({self.representation.singular: self._render(row)})
+        return Response({self.representation.singular: self._shown([row])[0]})

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from agents.emails import normalise_email
 from agents.models import Agent, Refused
+from agents.models.agent import CALLER as _AGENT
 from agents.models.reach import Reach, reach_columns
 from rdv.api.errors import Unauthenticated
 from rdv.api.statements import Parameter, Statement
@@ -92,5 +93,4 @@ def _rows() -> models.QuerySet[Any]:
     return Agent.objects.filter(by_sub | by_email).annotate(**reach).order_by().values_list(*_AGENT, *reach)
 
 
-_AGENT = tuple(field.attname for field in Agent._meta.concrete_fields if field.name != "password")
 _statement = Statement(_rows)
