@@ -1,8 +1,21 @@
 """What can go wrong with who: signing in, keys, passwords."""
 
+import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from rdv.api.errors import Invalid, Refusal
 from rdv.api.problems import Problem
+
+from .authentication.credential import NotGranted
+from .models import AccessKey
+
+
+def _of_one(name: str, message: Any, code: str) -> Invalid:
+    return Invalid({name: [ValidationError(message, code=code)]})
+
 
 PROBLEMS = (
     Problem(
@@ -21,6 +34,7 @@ PROBLEMS = (
         _("Compte à confirmer"),
         _("Le mot de passe est bon, mais le compte n'est pas encore confirmé, ou a été désactivé."),
         _("Suivez le lien du courriel de confirmation, ou demandez à un administrateur d'activer le compte."),
+        example=lambda: Refusal(401, "account_not_confirmed", _("Vous devez d'abord confirmer votre compte.")),
     ),
     Problem(
         "redirect_url_missing",
@@ -35,6 +49,7 @@ PROBLEMS = (
         _("Adresse de courriel manquante"),
         _("Une demande de nouveau mot de passe doit dire pour quelle adresse."),
         _("Ajoutez le paramètre email."),
+        example=lambda: Refusal(401, "email_missing", _("Vous devez soumettre un e-mail.")),
     ),
     Problem(
         "not_granted",
@@ -45,6 +60,7 @@ PROBLEMS = (
             "d'API n'agit pour un autre (X-RDV-Act-For)."
         ),
         _("Demandez à un administrateur d'ajouter l'autorisation au compte, ou retirez l'en-tête."),
+        example=NotGranted,
     ),
     Problem(
         "key_creation_disabled",
@@ -83,6 +99,12 @@ PROBLEMS = (
         _("Compte sans mot de passe"),
         _("Ce compte se connecte par un fournisseur d'identité : il n'a pas de mot de passe à changer ici."),
         _("Changez-le chez le fournisseur d'identité, que « detail » nomme."),
+        example=lambda: Refusal(
+            422,
+            "password_not_used",
+            _("Ce compte ne demande pas de mot de passe. Connectez vous en utilisant '%(provider)s'.")
+            % {"provider": "inclusionconnect"},
+        ),
     ),
     Problem(
         "passwords_missing",
@@ -90,6 +112,11 @@ PROBLEMS = (
         _("Mot de passe ou confirmation manquant"),
         _("Un changement de mot de passe demande le nouveau mot de passe deux fois."),
         _("Envoyez password et password_confirmation."),
+        example=lambda: Refusal(
+            422,
+            "passwords_missing",
+            _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'."),
+        ),
     ),
     Problem(
         "invalid_password",
@@ -122,6 +149,7 @@ PROBLEMS = (
         ),
         _("Faites une autre clé, et supprimez celle-ci."),
         of_a_value=True,
+        example=lambda: _of_one("read_only", _("ne peut plus être modifié : créez une autre clé"), "fixed"),
     ),
     Problem(
         "empty",
@@ -130,6 +158,7 @@ PROBLEMS = (
         _("Une liste vide n'ouvrirait rien : la clé ne servirait à personne."),
         _("Nommez au moins un élément, ou laissez le paramètre de côté : il vaut alors pour tous."),
         of_a_value=True,
+        example=lambda: Invalid.about(AccessKey(resources=[])),
     ),
     Problem(
         "end_required",
@@ -138,6 +167,9 @@ PROBLEMS = (
         _("Ce serveur ne permet pas de clés sans fin."),
         _("Choisissez une échéance : 7, 30, 60 ou 90 jours, ou une date."),
         of_a_value=True,
+        example=lambda: _of_one(
+            "expires_at", _("doit être choisi : les clés sans fin ne sont pas permises ici"), "end_required"
+        ),
     ),
     Problem(
         "past",
@@ -146,5 +178,6 @@ PROBLEMS = (
         _("Le moment donné est passé : la clé serait expirée avant de servir."),
         _("Donnez un moment à venir."),
         of_a_value=True,
+        example=lambda: Invalid.about(AccessKey(expires_at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))),
     ),
 )

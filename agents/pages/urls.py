@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 from .activity import Activity
 from .base import home
 from .keys import DeleteKey, Keys, NewKey, SwitchKey
+from .reference import Problem, Problems, Versions
 from .setup import FirstAdministrator
 from .signing import SignIn, SignOut, SignOutEverywhere
 
@@ -20,6 +21,9 @@ urlpatterns = [
     path("cles/<int:pk>/activer", SwitchKey.as_view(on=True), name="activate_key"),
     path("cles/<int:pk>/supprimer", DeleteKey.as_view(), name="delete_key"),
     path("activite", Activity.as_view(), name="activity"),
+    path("erreurs", Problems.as_view(), name="problems"),
+    path("erreurs/<slug:code>", Problem.as_view(), name="problem"),
+    path("versions", Versions.as_view(), name="versions"),
     path("premier-administrateur", FirstAdministrator.as_view(), name="first_administrator"),
     path("langue", set_language, name="language"),
 ]

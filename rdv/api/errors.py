@@ -23,7 +23,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, models
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException
@@ -354,6 +354,15 @@ class Invalid(WireError):
         super().__init__()
         self.failures = failures
         self.hint = hint
+
+    @classmethod
+    def about(cls, row: models.Model) -> Self:
+        """What is wrong with a row by the rules of its model, as an example."""
+        try:
+            row.clean()
+        except ValidationError as error:
+            return cls(error.error_dict)
+        raise ValueError("a row with nothing wrong")
 
     def _each(self) -> Iterator[tuple[str, str, ValidationError]]:
         """Each failure, with its attribute and the name under which it is shown."""

@@ -6,6 +6,7 @@ the API are made of it. Each app declares its own codes, when it is set up. Pure
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 @dataclass(frozen=True)
 class Problem:
     """A code, the status of the answers that carry it, and three sentences for a person, in the language of whoever
-    reads: what it is called, what it means, what to do. `of_a_value`: said of one parameter, within a 422.
+    reads: what it is called, what it means, what to do. `of_a_value`: said of one parameter, within a 422. `example`:
+    makes an error with it, where the registry of the operations has none.
     """
 
     code: str
@@ -24,6 +26,7 @@ class Problem:
     explanation: Any
     remedy: Any
     of_a_value: bool = False
+    example: Callable[[], Any] | None = None
 
     @property
     def path(self) -> str:

@@ -758,6 +758,9 @@ OPEN_TO_ANYONE = {
     "deconnexion": "ends the session of whoever asks",
     "langue": "a cookie of whoever asks",
     "premier-administrateur": "asks for the secret that the server showed",
+    "erreurs": "what each code means",
+    "erreurs/<slug:code>": "what a code means",
+    "versions": "the versions of the API",
     # Those of JSON Web Tokens (tests/agents/test_jwt.py, test_jwt_keys.py).
     r"api/auth/^login(?:\.json)?/?\Z": "asks who one is",
     r"api/auth/^jwks(?:\.json)?/?\Z": "public keys",
