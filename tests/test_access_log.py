@@ -185,6 +185,7 @@ def test_a_head_sends_no_byte(door, martine, written):
     ("pattern", "route"),
     [
         (r"api/v1/^absences/(?P<pk>[^/]+?)(?:\.json)?/?\Z", "/api/v1/absences/<pk>"),
+        (r"^api/(?:(?:1|latest)/)?absences/(?P<pk>[^/]+?)(?:\.json)?/?\Z", "/api/absences/<pk>"),
         ("admin/agents/agent/<path:object_id>/change/", "/admin/agents/agent/<object_id>/change/"),
         (r"admin/(?P<url>.*)$", "/admin/<url>"),
         (r"^(?P<when>(\d+)-(\d+))/end$", "/<when>/end"),

@@ -111,7 +111,7 @@ class Seen:
 def route_of(pattern: str) -> str:
     """The pattern of an address as one reads it: `/api/v1/absences/<pk>`. As many as there are patterns."""
     readable = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", pattern)
-    readable = re.sub(r"\(\?:\\\.json\)\?/\?|\\Z|[\^$]", "", readable)
+    readable = re.sub(r"\(\?:(?:[^()]|\([^()]*\))*\)\?(?:/\?)?|\\Z|[\^$]", "", readable)  # what may be left out, is
     return "/" + re.sub(r"<\w+:(\w+)>", r"<\1>", readable)
 
 
