@@ -49,6 +49,8 @@ env = environ.Env(
     RDV_SIGN_IN_PATIENCE=(str, "5s"),
     RDV_REDIRECT_ORIGINS=(list, []),
     RDV_MAX_BODY_BYTES=(int, 1024 * 1024),
+    RDV_QUOTA=(str, "off"),
+    RDV_QUOTA_EXCEPTIONS=(list, []),
     RDV_GZIP=(str, "off"),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
     RDV_LOG_LEVEL=(str, "INFO"),
@@ -108,18 +110,28 @@ def duration(text: str) -> datetime.timedelta:
     return datetime.timedelta(**{unit: int(match[1])})
 
 
-class SignInLimit(NamedTuple):
-    """After `count` failures for one email from one address, none is tried until `window` after the last."""
+class Limit(NamedTuple):
+    """So many, `count`, in a `window`."""
 
     count: int
     window: datetime.timedelta
 
 
-def sign_in_limit(text: str) -> SignInLimit | None:
+def limit(text: str) -> Limit | None:
     if text == "off":
         return None
     count, _slash, window = text.partition("/")
-    return SignInLimit(at_least(1)(int(count)), duration(window))
+    return Limit(at_least(1)(int(count)), duration(window))
+
+
+def quota_exceptions(texts: list[str]) -> dict[str, Limit | None]:
+    exceptions = {}
+    for text in texts:
+        holder, _equals, quota = text.strip().rpartition("=")
+        if not re.fullmatch(r"(account|agent):[1-9][0-9]*|[^@\s]+@[^@\s]+", holder):
+            raise ValueError
+        exceptions[holder.lower()] = limit(quota)
+    return exceptions
 
 
 def origins(urls: list[str]) -> list[str]:
@@ -247,7 +259,7 @@ RDV_KEY_IN_ADDRESS = setting("RDV_KEY_IN_ADDRESS", on_or_off, ON_OR_OFF)
 RDV_API = setting("RDV_API", on_or_off, ON_OR_OFF)
 RDV_KEY_CREATION = setting("RDV_KEY_CREATION", on_or_off, ON_OR_OFF)
 RDV_PASSWORD_SIGN_IN = setting("RDV_PASSWORD_SIGN_IN", on_or_off, ON_OR_OFF)
-RDV_SIGN_IN_LIMIT = setting("RDV_SIGN_IN_LIMIT", sign_in_limit, "failures/duration such as 10/15m, or off")
+RDV_SIGN_IN_LIMIT = setting("RDV_SIGN_IN_LIMIT", limit, "failures/duration such as 10/15m, or off")
 if PRODUCTION and RDV_SIGN_IN_LIMIT is None:
     raise ImproperlyConfigured("RDV_SIGN_IN_LIMIT=off is for tests and load runs; production refuses it.")
 # bin/serve has threads for no more of them to wait in.
@@ -257,6 +269,12 @@ RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
 
 RDV_IF_MATCH = setting("RDV_IF_MATCH", one_of("optional", "required"), "optional or required")
+RDV_QUOTA = setting("RDV_QUOTA", limit, "requests/duration such as 600/1m, or off")
+RDV_QUOTA_EXCEPTIONS = setting(
+    "RDV_QUOTA_EXCEPTIONS",
+    quota_exceptions,
+    "account:3=6000/1m, agent:12=off or agent@agency.fr=off, with commas",
+)
 RDV_GZIP = setting("RDV_GZIP", on_or_off, ON_OR_OFF)
 
 # The record.
@@ -374,6 +392,9 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "rdv.api.errors.respond",
     "URL_FORMAT_OVERRIDE": None,
 }
+if RDV_QUOTA or RDV_QUOTA_EXCEPTIONS:
+    REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = ["agents.quotas.QuotaThrottle"]
+    MIDDLEWARE.insert(0, "agents.quotas.QuotaMiddleware")
 DATA_UPLOAD_MAX_MEMORY_SIZE = RDV_MAX_BODY_BYTES
 
 # All that is below /api/, but for versions that do not exist.

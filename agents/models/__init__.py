@@ -5,6 +5,7 @@ from .agent import Agent, AgentQuerySet
 from .credentials import ClientToken, Overtaken, Refused
 from .directory import Organisation, Service, Territory
 from .keys import AccessKey, KeyState, Scope
+from .quotas import QuotaUse
 from .record import Action, ActorKind, RecordEntry, RecordPurge
 from .recorded import Recorded
 from .rights import end_rights, end_tokens, hold_rights
@@ -29,6 +30,7 @@ __all__ = [
     "KeyState",
     "Organisation",
     "Overtaken",
+    "QuotaUse",
     "RecordEntry",
     "RecordPurge",
     "Recorded",

@@ -136,6 +136,7 @@ class SignOut(AuthView):
         )
     }
     refusal = (404, gettext_lazy("L'utilisateur est inconnu ou n'est pas connecté."))
+    throttle_classes = ()  # whoever leaves is let go, with a quota or without
 
     def delete(self, request: Request) -> Response:
         own, agent = request.auth.token, request.user

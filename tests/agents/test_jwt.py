@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.models import Action, Agent, ClientToken, RecordEntry, SigningKey
 from agents.models.signing import keyring
 from rdv.api.views import ResourceViewSet
-from rdv.settings import SignInLimit
+from rdv.settings import Limit
 from tests.conftest import WireClient
 from tests.factories import PASSWORD, AbsenceFactory, AgentFactory
 
@@ -151,7 +151,7 @@ def test_an_account_not_confirmed_is_told_so_as_at_sign_in(anonymous):
 
 
 def test_guesses_are_counted_with_those_at_sign_in(now, settings, cast, anonymous):
-    settings.RDV_SIGN_IN_LIMIT = SignInLimit(2, datetime.timedelta(minutes=15))
+    settings.RDV_SIGN_IN_LIMIT = Limit(2, datetime.timedelta(minutes=15))
     settings.AXES_FAILURE_LIMIT = 2
     anonymous.post("/api/v1/auth/sign_in", {"email": cast.martine.email, "password": "faux"})
     anonymous.post(LOGIN, {"username": cast.martine.email, "password": "faux"})

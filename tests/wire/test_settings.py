@@ -207,3 +207,39 @@ def test_the_refusal_is_the_last_line_that_an_operator_reads():
         "django.core.exceptions.ImproperlyConfigured: "
         "RDV_SIGN_IN_LIMIT=off is for tests and load runs; production refuses it."
     )
+
+
+def test_quotas_are_off_unless_they_are_set(settings_with):
+    settings = settings_with()
+    assert (settings["RDV_QUOTA"], settings["RDV_QUOTA_EXCEPTIONS"]) == (None, {})
+    assert "DEFAULT_THROTTLE_CLASSES" not in settings["REST_FRAMEWORK"]
+    assert "agents.quotas.QuotaMiddleware" not in settings["MIDDLEWARE"]
+
+
+@pytest.mark.parametrize("given", [{"RDV_QUOTA": "600/1m"}, {"RDV_QUOTA_EXCEPTIONS": "account:3=6000/1m"}])
+def test_a_quota_for_all_or_for_some_is_kept(settings_with, given):
+    settings = settings_with(**given)
+    assert settings["REST_FRAMEWORK"]["DEFAULT_THROTTLE_CLASSES"] == ["agents.quotas.QuotaThrottle"]
+    assert settings["MIDDLEWARE"][0] == "agents.quotas.QuotaMiddleware"
+
+
+def test_exceptions_from_the_quota_name_their_holder(settings_with):
+    given = "account:3=6000/1m, agent:12=off,A.Martin@agence.fr=5/10s"
+    read = settings_with(RDV_QUOTA_EXCEPTIONS=given)["RDV_QUOTA_EXCEPTIONS"]
+    assert read == {
+        "account:3": (6000, datetime.timedelta(minutes=1)),
+        "agent:12": None,
+        "a.martin@agence.fr": (5, datetime.timedelta(seconds=10)),
+    }
+
+
+@pytest.mark.parametrize("text", ["account:3", "account:x=off", "3=off", "service:3=off", "account:3=lots", "=off"])
+def test_an_exception_that_is_not_understood_stops_the_start(settings_with, text):
+    with pytest.raises(ImproperlyConfigured, match="RDV_QUOTA_EXCEPTIONS"):
+        settings_with(RDV_QUOTA_EXCEPTIONS=text)
+
+
+@pytest.mark.parametrize("text", ["600", "0/1m", "600/1", "on", "-5/1m"])
+def test_a_quota_that_is_not_understood_stops_the_start(settings_with, text):
+    with pytest.raises(ImproperlyConfigured, match="RDV_QUOTA"):
+        settings_with(RDV_QUOTA=text)
