@@ -29,6 +29,7 @@ from .pagination import META, PAGE_SIZE, Page
 from .parsers import MAX_ID
 from .registry import Answer, Group, Operation, Parameter
 from .schema import any_of, array, named, text
+from .unknown import UnknownParameter
 
 if TYPE_CHECKING:
     from .renderers import Representation
@@ -59,6 +60,7 @@ PAGES = (
         text(pattern="^[A-Za-z0-9_-]*$"),
     ),
 )
+PRETTIFY = Parameter("prettify", _("`true` : la réponse avec des retraits, pour une personne."), text(example="true"))
 LANGUAGE = Parameter(
     "Accept-Language",
     _("La langue des phrases : le français, ou `en`. Les codes ne changent pas."),
@@ -91,6 +93,7 @@ class DescribedView:
         yield from operation.described.parameters
         if not operation.reads and cls.asks_reason:
             yield REASON
+        yield PRETTIFY
         if operation.reads:
             yield IF_NONE_MATCH
         yield LANGUAGE
@@ -102,7 +105,7 @@ class DescribedView:
     @classmethod
     def described_errors(cls, operation: Operation) -> Iterator[WireError]:
         yield from operation.described.errors
-        yield MalformedRequest()
+        yield from (MalformedRequest(), UnknownParameter())
         if not operation.public:
             yield from (ConflictingCredentials(), Unauthenticated())
             if operation.scope:

@@ -92,8 +92,9 @@ _FAILURE = Shape(
         "value": {"description": gettext_lazy("Ce qui a été envoyé.")},
         "count": {"type": "integer", "description": gettext_lazy("La limite dépassée.")},
         "format": text(gettext_lazy("Le format attendu.")),
+        "allowed": array(text(), gettext_lazy("Les noms qui existent.")),
     },
-    optional=("value", "count", "format"),
+    optional=("value", "count", "format", "allowed"),
 )
 INVALID_RECORD = Shape(
     "InvalidRecord",

@@ -143,7 +143,8 @@ def _flat(source: Mapping[str, Any]) -> dict[str, Any]:
 class Parameters(dict[str, Any]):
     """The parameters of a request, merged: the path beats the query string, which beats the body.
 
-    `body_unread` is true when a body was sent that contributed nothing because of its type.
+    `body_unread` is true when a body was sent that contributed nothing because of its type; `sent` are the names that
+    were not in the path.
     Raises MalformedRequest (bad JSON, invalid UTF-8, NUL characters, too many levels) and PayloadTooLarge.
     """
 
@@ -154,7 +155,9 @@ class Parameters(dict[str, Any]):
         _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
         content: Any = request.data if body else {}
         self.body_unread = isinstance(content, UnreadBody)
-        super().__init__({**_flat(content), **_flat(request.query_params), **path})
+        sent = {**_flat(content), **_flat(request.query_params)}
+        self.sent = sent.keys()
+        super().__init__({**sent, **path})
         _refuse_unspeakable(self)
 
     @property

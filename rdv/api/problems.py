@@ -71,6 +71,19 @@ declare(
         _("N'en envoyez qu'un. Cherchez celui que votre programme, votre session ou un proxy ajoute de lui-même."),
     ),
     Problem(
+        "unknown_parameter",
+        400,
+        _("Paramètre inconnu"),
+        _(
+            "La requête demande à être lue strictement (Prefer: handling=strict) et porte un nom que l'opération ne "
+            "connaît pas. Rien n'a été fait."
+        ),
+        _(
+            "Corrigez le nom : le plus proche est proposé. Sans cette préférence, un nom inconnu est laissé de côté et "
+            "nommé dans l'en-tête X-Unknown-Parameters."
+        ),
+    ),
+    Problem(
         "unknown_version",
         400,
         _("Version inconnue"),

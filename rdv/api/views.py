@@ -50,6 +50,7 @@ from .signals import refused
 from .sorting import Order
 from .statements import Parameter, Statement
 from .transactions import is_deadlock, write
+from .unknown import Unknown, UnknownParameter, tell
 from .versioning import version_of
 
 # Each resource's look at one row, compiled once.
@@ -58,6 +59,7 @@ _STATEMENTS: dict[tuple[type, str], Statement] = {}
 
 READING = ("GET", "HEAD", "OPTIONS")
 VERSION = "version"  # the column that grows with each change of a row, where a model has one
+KEY_IN_ADDRESS = "api_key"  # for old tools, where it is allowed
 LONGEST_REASON = 1000  # characters
 REASON_REQUIRED = _("doit être donné dans l'adresse : ?reason=…")
 
@@ -75,6 +77,9 @@ class WireView(DescribedView, APIView):
     resource: ClassVar[str | None] = None
     # Whether its addresses are those of a version of the API.
     versioned: ClassVar[bool] = True
+    # Parameters that the operation does not know, and how many more; what of them is preferred (RFC 7240 4.4), if said.
+    unknown: tuple[Sequence[Unknown], int] = ((), 0)
+    handling: str | None = None
     # Whether a change here must say why, where the server asks that of changes.
     asks_reason: ClassVar[bool] = True
 
@@ -103,8 +108,25 @@ class WireView(DescribedView, APIView):
         if self.resource and credential and not credential.permits(request.method, self.resource):
             raise InsufficientScope
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
+        self._notice_unknown(request)
         if request.method not in READING:
             request._request.reason = self._reason(request)  # type: ignore[attr-defined]
+
+    def _notice_unknown(self, request: Request) -> None:
+        """Parameters that the operation does not know change nothing; who mistyped one wants to hear of it still.
+        Raises UnknownParameter (400) for who prefers that, before anything is done.
+        """
+        if "HTTP_PREFER" in request.META:
+            handling = prefer.preferences(request).get("handling")
+            self.handling = handling if handling in ("strict", "lenient") else None
+        if self.params.sent and self.operation:
+            known = self.operation.names
+            if not known.issuperset(self.params.sent):
+                if settings.RDV_KEY_IN_ADDRESS and request.method in READING:
+                    known |= {KEY_IN_ADDRESS}
+                self.unknown = Unknown.among(self.params.sent, known)
+                if self.unknown[0] and self.handling == "strict":
+                    raise UnknownParameter(*self.unknown)
 
     def _reason(self, request: Request) -> str:
         """Why a change is made, as the record keeps it: said in the address alone. Raises Invalid (422)."""
@@ -149,6 +171,10 @@ class WireView(DescribedView, APIView):
         """Every authenticated answer repeats its credential (contract 2.4), in the form that the credential chooses."""
         answer: Response = super().finalize_response(request, response, *args, **kwargs)
         note(self, request._request, answer)
+        if self.unknown[0]:
+            tell(answer, *self.unknown)
+        if self.handling:
+            prefer.apply(answer, "handling", self.handling)
         credential = getattr(request, "auth", None)
         if credential is not None:
             for name, value in credential.response_headers(getattr(self, "params", ()), answer).items():
