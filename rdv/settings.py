@@ -329,6 +329,7 @@ INSTALLED_APPS = [
     "django_filters",
     "corsheaders",
     "csp",
+    "drf_spectacular_sidecar",
     "django_guid",
     "axes",
 ]
@@ -419,7 +420,6 @@ DJANGO_GUID = {
 # Pages.
 
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/api/"],
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "img-src": ["'self'", "data:"],

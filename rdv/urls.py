@@ -1,7 +1,7 @@
 """The table of contents of the server."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 import absences.urls
@@ -10,6 +10,7 @@ from agents.views.jwt import Jwks
 from rdv.api.discovery import Description, Discovery
 from rdv.api.urls import address
 from rdv.api.versioning import OtherAddresses
+from rdv.docs import Docs, Reference
 
 DESCRIPTION = [address("openapi", Description.as_view())]
 
@@ -21,6 +22,8 @@ urlpatterns = [
     path("api/auth/", include("agents.auth_urls")),
     path("", include([address("api", Discovery.as_view())])),
     OtherAddresses([*absences.urls.urlpatterns, *agents.urls.urlpatterns, *DESCRIPTION]),
+    re_path(r"^api/docs/?\Z", Docs.as_view(), name="docs"),
+    re_path(r"^api/docs/reference/?\Z", Reference.as_view(), name="docs_reference"),
     path(".well-known/jwks.json", Jwks.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

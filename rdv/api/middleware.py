@@ -41,11 +41,14 @@ FIXED_HEADERS = {
 API = "/api/"
 # What says what this server is, in both forms.
 ROOT = ("/api", API)
+# What describes it to people: pages (rdv/docs.py).
+DOCS = ("/api/docs", "/api/docs/", "/api/docs/reference", "/api/docs/reference/")
 
 
 def of_api(request: HttpRequest) -> bool:
     """Whether the API is asked, and not a page."""
-    return request.path.startswith(API) or request.path in ROOT
+    path = request.path
+    return (path.startswith(API) and path not in DOCS) or path in ROOT
 
 
 class WireMiddleware:
