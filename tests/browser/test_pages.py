@@ -325,6 +325,9 @@ def test_axe_finds_nothing_serious_on_any_page(visit: Any, language: str, word: 
     with page.expect_navigation():
         page.locator("a.danger").first.click()
     look("delete")
+    for address in ("/erreurs", "/erreurs/invalid_parameters", "/erreurs/blank", "/erreurs/rien", "/versions"):
+        page.goto(address)
+        look(address)
     for address in ("/activite", "/activite?since=hier", "/deconnexion/partout", "/cles/0/supprimer"):
         page.goto(address)
         look(address)
