@@ -1,5 +1,5 @@
-"""The lines of the README and of the recipes work as they are, pasted one block after another against a live server with
-the demo directory.
+"""The lines of the README and of the recipes work as they are, pasted one block after another against a live server
+with the demo directory.
 """
 
 from __future__ import annotations

@@ -12,9 +12,12 @@ from rest_framework.response import Response
 
 from rdv import VERSION
 
+from .deprecation import PAGE as DEPRECATIONS
 from .openapi import OPENAPI, document
+from .problems import PAGES
 from .registry import Answer, Described, Example, Group, operations
-from .schema import Shape, array, nullable, obj, text
+from .schema import DAY, Shape, array, choice, nullable, obj, text
+from .versioning import VERSIONS
 from .views import WireView
 
 DESCRIPTION = "/api/v1/openapi.json"
@@ -27,6 +30,18 @@ SERVER = Shape(
     {
         "name": text(_("RDV.")),
         "version": text(_("Sa version ; celle de l'en-tête X-RDV-Server.")),
+        "versions": array(
+            obj(
+                _("Une version de l'API."),
+                version=text(),
+                state=choice("supported", "deprecated"),
+                path=text(),
+                since=DAY,
+                deprecated_on=nullable(DAY),
+                sunset_on=nullable(DAY),
+                deprecations=array({"type": "object"}, _("Ce qui y est annoncé comme devant finir.")),
+            )
+        ),
         "sign_in": array(
             obj(
                 _("Une manière de dire qui l'on est."),
@@ -103,6 +118,7 @@ def introduction(base: str) -> dict[str, Any]:
     return {
         "name": "RDV",
         "version": VERSION,
+        "versions": [version.told() | {"deprecations": version.deprecations()} for version in VERSIONS],
         "sign_in": [
             {
                 "name": way.name,
@@ -125,6 +141,8 @@ def introduction(base: str) -> dict[str, Any]:
         "links": {
             "description": base + DESCRIPTION,
             "documentation": f"{base}/api/docs",
+            "errors": base + PAGES,
+            "compatibility": base + DEPRECATIONS,
             "health": f"{base}/health/ready",
         },
     }
