@@ -14,6 +14,7 @@ $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("RDV needs Python 3.11 or later (PYTHON=... names it)" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@ln -sf ../../bin/rdv $(BIN)/rdv
 	@touch $@
 
 serve: $(VENV)/.installed ## the server, with demo data when the database is empty, on 127.0.0.1:8000

@@ -1,0 +1,128 @@
+"""Words at the command line made into values: `@file`, `-` for the standard input, and the types of the schemas."""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from .document import Parameter
+from .failures import join
+from .words import say
+
+
+class Value(click.ParamType):
+    """The value of one parameter, checked as far as its schema tells; whether it will do, the server knows."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+        self.name = metavar(parameter)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.typed(self.read(str(value)))
+        except (OSError, ValueError) as problem:
+            self.fail(str(problem), param, ctx)
+
+    def read(self, text: str) -> str:
+        """What is meant: the text itself, a file's, or that of the standard input."""
+        parameter = self.parameter
+        if text == "-":
+            if not parameter.secret:
+                return sys.stdin.read().removesuffix("\n")
+            return ask_secret(parameter.name)
+        if text.startswith("@@"):
+            text = text[1:]
+        elif text.startswith("@"):
+            return Path(text[1:]).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+        if parameter.secret:
+            raise ValueError(
+                say(
+                    "un secret n'est pas un argument, que d'autres verraient : « - » le demande, @fichier le lit.",
+                    'a secret is no argument, where others would see it: "-" asks for it, @file reads it.',
+                )
+            )
+        return text
+
+    def typed(self, text: str) -> Any:
+        parameter = self.parameter
+        schema = parameter.schema.get("items", {}) if parameter.many else parameter.schema
+        kinds = frozenset([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ()))
+        kinds = kinds or parameter.types
+        choices = schema.get("enum") if "anyOf" not in schema else None
+        if choices is not None and text:
+            for choice in choices:
+                if choice is not None and str(choice) == text:
+                    return choice
+            known = [str(choice) for choice in choices if choice is not None]
+            near = difflib.get_close_matches(text, known, 1)
+            raise ValueError(
+                say(f"« {text} » n'est pas l'un de : {join(known)}.", f'"{text}" is none of: {join(known)}.')
+                + (say(f" Peut-être {near[0]} ?", f" Perhaps {near[0]}?") if near else "")
+            )
+        if "integer" in kinds and text.removeprefix("-").isdecimal() and text.isascii():
+            return int(text)
+        if kinds and not kinds & {"string", "null"}:
+            if "number" in kinds:
+                return float(text)
+            if kinds & {"object", "array", "boolean"}:
+                return json.loads(text)
+            raise ValueError(say(f"« {text} » n'est pas un nombre entier.", f'"{text}" is no whole number.'))
+        return text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        if incomplete.startswith("@"):
+            return [CompletionItem(incomplete[1:], type="file")]
+        choices = self.parameter.choices or self.parameter.schema.get("items", {}).get("enum") or ()
+        return [CompletionItem(one) for one in map(str, filter(None, choices)) if one.startswith(incomplete)]
+
+
+def metavar(parameter: Parameter) -> str:
+    """What stands for a value in a manual."""
+    schema = parameter.schema.get("items", {}) if parameter.many else parameter.schema
+    choices = schema.get("enum") if "anyOf" not in schema else None
+    if choices and len(choices) <= 8:
+        return "|".join(str(choice) for choice in choices if choice is not None)
+    if schema.get("format") == "date":
+        return say("AAAA-MM-JJ", "YYYY-MM-DD")
+    if parameter.secret:
+        return "-|@" + say("FICHIER", "FILE")
+    kinds = schema.get("type", ())
+    if kinds == "integer" or (kinds and "integer" in kinds and "string" in kinds):
+        return "N"
+    return say("TEXTE", "TEXT")
+
+
+def ask_secret(name: str) -> str:
+    """A secret: typed without being shown, or a line of the standard input."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{name} : ")
+    return sys.stdin.readline().removesuffix("\n")
+
+
+def json_body(text: str) -> dict[str, Any]:
+    """The object given with `--data`: of the standard input (`-`) or of a file (`@file`)."""
+    if text == "-":
+        content = sys.stdin.read()
+    elif text.startswith("@"):
+        content = Path(text[1:]).expanduser().read_text(encoding="utf-8")
+    else:
+        raise ValueError(
+            say(
+                "donnez « - » (entrée standard) ou @fichier : un argument se voit des autres.",
+                'give "-" (standard input) or @file: others see an argument.',
+            )
+        )
+    try:
+        body = json.loads(content)
+    except ValueError as problem:
+        raise ValueError(say(f"ce n'est pas du JSON : {problem}", f"this is no JSON: {problem}")) from None
+    if not isinstance(body, dict):
+        raise ValueError(say("un objet JSON est attendu.", "a JSON object is expected."))
+    return body
