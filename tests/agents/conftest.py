@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from agents.authentication.jwt.issuers import Issuer
 from agents.models import Agent
 from rdv.settings import OidcIssuer
 from tests.identity_provider import AUDIENCE, SUB, IdentityProvider
 
 
 @pytest.fixture
-def provider(settings: Any) -> Iterator[IdentityProvider]:
+def provider(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityProvider]:
     """An identity provider whose tokens are accepted."""
+    monkeypatch.setattr(Issuer, "_all", {})  # the port may be one that another had
     with IdentityProvider() as provider:
         settings.RDV_OIDC_ISSUERS = (OidcIssuer(provider.issuer, (AUDIENCE,)),)
         yield provider

@@ -480,7 +480,7 @@ class Wire:
 
 def hold(status: int, headers: Any, body: bytes, method: str) -> None:
     """An answer of the API, against the contract."""
-    assert status in (200, 204, 302, 304, 400, 401, 403, 404, 405, 411, 413, 415, 422, 429), status
+    assert status in (200, 204, 302, 304, 400, 401, 403, 404, 405, 409, 411, 412, 413, 415, 422, 429), status
     assert not LEAKS.search(body), LEAKS.search(body)
     for name, value in FIXED_HEADERS.items():
         assert headers.get_all(name) == [value], name
