@@ -138,6 +138,11 @@ def visible_services(world: World, a: Person) -> set[str]:
     return at_work | (set(a.services) if within(a, bas(a)) else set())
 
 
+def visible_territories(world: World, a: Person) -> set[str]:
+    """Those where one has a role, and those that one administers."""
+    return {world.organisations[organisation] for organisation in nameable_organisations(world, a)}
+
+
 def nameable_organisations(world: World, a: Person) -> set[str]:
     """Those that a filter may name: ORG and ORGT. Any other empties the list (design decision 1)."""
     return within(a, org(a) | orgt(world, a))
@@ -261,5 +266,5 @@ def told_of(world: World, a: Person) -> set[tuple[str, str]]:
         *(("absence", absence) for absence in absences),
         *(("organisation", organisation) for organisation in organisations),
         *(("service", service) for service in visible_services(world, a) | a.services),
-        *(("territory", territory) for territory in a.territories),
+        *(("territory", territory) for territory in visible_territories(world, a) | a.territories),
     }
