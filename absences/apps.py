@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -14,4 +13,4 @@ class AbsencesConfig(AppConfig):
         from .problems import PROBLEMS
 
         problems.declare(*PROBLEMS)
-        post_migrate.connect(TALLIES.install, sender=self, weak=False)
+        TALLIES.follow_migrations(self)

@@ -21,7 +21,7 @@ class AgentsConfig(AppConfig):
         # JSON (it does, since 3.38); and having waited in vain, believe for good that it does not.
         DatabaseWrapper.features_class.supports_json_field = True
         for derived in (SHOWN, ORGANISATION_VERSIONS, KEY_VERSIONS):
-            post_migrate.connect(derived.install, sender=self, weak=False)
+            derived.follow_migrations(self)
         post_migrate.connect(KEPT.install, sender=self, weak=False)
         follow_all()
         listen()

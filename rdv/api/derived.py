@@ -1,7 +1,8 @@
 """Columns that the database keeps by itself, with triggers: right whoever writes, in bulk or from another program.
 
-An app declares its `Derived` and connects `install` to `post_migrate`: a migration that remakes a table (SQLite) drops
-the table's triggers, so they are put back after each `migrate`, and what they keep is computed anew when one was gone.
+An app declares its `Derived` and calls `follow_migrations`. A migration that remakes a table (SQLite) drops the table's
+triggers, and fails over a trigger of another table that names it: so there they are taken away before, put back after
+each `migrate`, and what they keep is computed anew when one was gone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,18 @@ class Derived:
     create: Mapping[str, Sequence[str]]
     refresh: Sequence[str]
     column: str = ""
+
+    def follow_migrations(self, app: Any) -> None:
+        pre_migrate.connect(self.step_aside, sender=app, weak=False)
+        post_migrate.connect(self.install, sender=app, weak=False)
+
+    def step_aside(self, *, using: str = "default", plan: Sequence[Any] = (), **_signal: Any) -> None:
+        """Drop the triggers while there is something to migrate, on SQLite; `install` makes them again."""
+        connection = connections[using]
+        if plan and connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                for name in self.triggers:
+                    cursor.execute(f'DROP TRIGGER IF EXISTS "{name}"')
 
     def install(self, *, using: str = "default", **_signal: Any) -> None:
         """Make the triggers that are missing, and then what they would have kept; nothing before the table is there,
