@@ -88,6 +88,7 @@ class Absences(ResourceViewSet):
     representation = ABSENCE
     serializer_class = AbsenceSerializer
     filters = AbsenceFilters
+    traced_by = ("agent_id",)
     sorts = {
         "id": "id",
         "title": "folded_title",

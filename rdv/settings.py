@@ -42,6 +42,7 @@ env = environ.Env(
     RDV_KEY_CREATION=(str, "on"),
     RDV_PASSWORD_SIGN_IN=(str, "on"),
     RDV_REASON=(str, "optional"),
+    RDV_IDEMPOTENCY_KEPT=(str, "24h"),
     RDV_IF_MATCH=(str, "optional"),
     RDV_RECORD_KEPT=(str, "365d"),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
@@ -268,6 +269,7 @@ RDV_SIGN_IN_PATIENCE = setting("RDV_SIGN_IN_PATIENCE", duration, A_DURATION)
 RDV_REDIRECT_ORIGINS = setting("RDV_REDIRECT_ORIGINS", origins, "origins such as https://app.agency.fr, with commas")
 RDV_MAX_BODY_BYTES = setting("RDV_MAX_BODY_BYTES", at_least(1024), "1024 or more")
 
+RDV_IDEMPOTENCY_KEPT = setting("RDV_IDEMPOTENCY_KEPT", duration, A_DURATION)
 RDV_IF_MATCH = setting("RDV_IF_MATCH", one_of("optional", "required"), "optional or required")
 RDV_QUOTA = setting("RDV_QUOTA", limit, "requests/duration such as 600/1m, or off")
 RDV_QUOTA_EXCEPTIONS = setting(
@@ -317,6 +319,7 @@ AXES_ENABLE_ADMIN = False  # agents.admin has a page of failed sign-ins, without
 # Rooms.
 
 INSTALLED_APPS = [
+    "rdv.api",
     "agents",
     "absences",
     "rdv.apps.AdministrationConfig",

@@ -42,6 +42,13 @@ class Credential:
     def actor(self) -> Agent | ApiAccount:
         return self.caller
 
+    @property
+    def identity(self) -> str:
+        """Who acts, and for whom, as one text, whatever they came with."""
+        actor, caller = self.actor, self.caller
+        who = f"{actor.recorded_as}:{actor.pk}"
+        return who if caller is actor else f"{who} for {caller.recorded_as}:{caller.pk}"
+
     def permits(self, method: str, resource: str) -> bool:
         """Whether it may be used for that at all; which rows, the caller's reach tells."""
         return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from . import asking
 from .bodies import LengthRequired
+from .conditional import PreconditionFailed, PreconditionRequired
 from .errors import (
     Busy,
     ConflictingCredentials,
@@ -24,6 +25,7 @@ from .errors import (
     UnreadableBody,
     WireError,
 )
+from .idempotency import BadKey, InProgress, Reused
 from .messages import blank, invalid, not_among
 from .pagination import META, PAGE_SIZE, Page
 from .parsers import MAX_ID
@@ -70,6 +72,24 @@ LANGUAGE = Parameter(
 IF_NONE_MATCH = Parameter(
     "If-None-Match",
     _("L'`ETag` d'une réponse que l'on a déjà : 304 si elle est toujours bonne."),
+    text(),
+    place="header",
+)
+IF_MATCH = Parameter(
+    "If-Match",
+    _("L'`ETag` de la fiche telle qu'on l'a lue : 412 si quelqu'un l'a changée depuis."),
+    text(),
+    place="header",
+)
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    _("Un identifiant tiré au hasard : renvoyée avec le même, la même requête n'est faite qu'une fois."),
+    text(maxLength=257),
+    place="header",
+)
+PREFER = Parameter(
+    "Prefer",
+    _("`return=minimal` : 204 et l'`ETag` suffisent (RFC 7240)."),
     text(),
     place="header",
 )
@@ -121,6 +141,7 @@ class DescribedResource(DescribedView):
     representation: ClassVar[Representation]
     serializer_class: ClassVar[Any]
     filters: ClassVar[Any]
+    told_once: ClassVar[Container[str]]
 
     @classmethod
     def described_parameters(cls, operation: Operation) -> Iterator[Parameter]:
@@ -132,6 +153,13 @@ class DescribedResource(DescribedView):
         yield from asking.parameters(cls, operation.action)
         if operation.action in ("create", "update"):
             yield from cls.serializer_class.described_parameters(creating=operation.action == "create")
+        once = operation.action not in cls.told_once
+        if operation.action in ("create", "update") and once:
+            yield PREFER
+        if operation.action in ("update", "destroy"):
+            yield IF_MATCH
+        if not operation.reads and once:
+            yield IDEMPOTENCY_KEY
         yield from super().described_parameters(operation)
 
     @classmethod
@@ -155,6 +183,11 @@ class DescribedResource(DescribedView):
                 lambda: {shown.singular: shown.example()},
                 {"Location": _("Son adresse.")} if operation.action == "create" else {},
             )
+            if not operation.reads and operation.action not in cls.told_once:
+                answer[204] = Answer(
+                    _("C'est fait ; rien de plus, comme `Prefer` le demandait."),
+                    headers={"Preference-Applied": _("Ce qui a été préféré, et suivi.")} | dict(answer[200].headers),
+                )
         return {**answer, **operation.described.answers}
 
     @classmethod
@@ -172,4 +205,8 @@ class DescribedResource(DescribedView):
             yield Invalid({field: [blank()]})
         if operation.action == "update":
             yield UnreadableBody()
+        if operation.action in ("update", "destroy"):
+            yield from (PreconditionFailed(), PreconditionRequired())
+        if not operation.reads and operation.action not in cls.told_once:
+            yield from (BadKey(), InProgress(), Reused())
         yield from super().described_errors(operation)

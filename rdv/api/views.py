@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from . import prefer
+from . import idempotency, prefer
 from .asking import OF_A_LIST, OF_ANY, Asked, asked_of_a_list, asked_of_one, asks
 from .conditional import refuse_stale
 from .deprecation import note
@@ -40,6 +40,7 @@ from .errors import (
 )
 from .filters import asks_for_less, filtered
 from .messages import TOO_LONG
+from .models import KeptAnswer
 from .pagination import Fetch, Reading, paginate, rows_of
 from .parsers import Parameters, leading_integer
 from .registry import Operation
@@ -56,6 +57,8 @@ from .versioning import version_of
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
 
+
+Result = TypeVar("Result")
 
 READING = ("GET", "HEAD", "OPTIONS")
 VERSION = "version"  # the column that grows with each change of a row, where a model has one
@@ -107,10 +110,14 @@ class WireView(DescribedView, APIView):
         credential = cast("Any", request.auth)
         if self.resource and credential and not credential.permits(request.method, self.resource):
             raise InsufficientScope
+        self.read_ahead(request)
         self.params = Parameters(request, self.kwargs, body=request.method not in ("GET", "HEAD"))
         self._notice_unknown(request)
         if request.method not in READING:
             request._request.reason = self._reason(request)  # type: ignore[attr-defined]
+
+    def read_ahead(self, request: Request) -> None:
+        """What must be read before the parsers read the body: nothing, unless a view says so."""
 
     def _notice_unknown(self, request: Request) -> None:
         """Parameters that the operation does not know change nothing; who mistyped one wants to hear of it still.
@@ -159,10 +166,19 @@ class WireView(DescribedView, APIView):
         limit = min(getattr(throttle, "num_requests", 0) for throttle in self.get_throttles())
         raise TooManyRequests(wait or 0, limit)
 
-    def handle_exception(self, exc: Exception) -> Response:
+    def told(self, error: WireError) -> Response:
+        """How an error of this request is answered."""
+        self._hint(error)
+        return cast("Response", self.get_exception_handler()(error, self.get_exception_handler_context()))
+
+    def _hint(self, error: WireError) -> None:
         params = getattr(self, "params", None)
-        if isinstance(exc, WireError) and exc.hint is None and params is not None:
-            exc.hint = params.hint
+        if error.hint is None and params is not None:
+            error.hint = params.hint
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, WireError):
+            self._hint(exc)
         if isinstance(exc, WireError) and (exc.status_code in (401, 403) or exc.presented is not None):
             refused.send(type(self), request=self.request, view=self, error=exc)
         return super().handle_exception(exc)
@@ -193,6 +209,11 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
     representation: ClassVar[Representation]
     serializer_class: ClassVar[Any] = None
     filters: ClassVar[Any] = None
+    # The write, when it came with an Idempotency-Key.
+    retry: idempotency.Retry | None = None
+    # The row that was written; and the columns that tell, once it is gone, who might have seen it.
+    written: Any = None
+    traced_by: ClassVar[Sequence[str]] = ()
     # The actions whose answer holds what is told once and kept nowhere: a secret.
     told_once: ClassVar[Container[str]] = ()
     # Of the row that the answer shows, as its ETag has it (conditional.py).
@@ -229,17 +250,21 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
 
     def create(self, request: Request) -> Response:
         self._ask_of_one()
-        return self._write(self._create)
+        return self._once(self._create)
 
     def update(self, request: Request, pk: str) -> Response:
         self.params.refuse_unread_body()
         self._ask_of_one()
-        return self._write(lambda: self._save(self._serializer(self._instance(pk))))
+        return self._once(lambda: self._save(self._serializer(self._instance(pk))))
 
     partial_update = update
 
     def destroy(self, request: Request, pk: str) -> Response:
-        return self._write(lambda: self._delete(self._instance(pk)))
+        return self._once(lambda: self._delete(self._instance(pk)))
+
+    def read_ahead(self, request: Request) -> None:
+        if idempotency.HEADER in request.META and request.method not in READING and self.action not in self.told_once:
+            self.retry = idempotency.Retry(request, cast("Any", request.auth).identity)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
@@ -347,8 +372,34 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
             return tuple(row)
         raise self.not_found(pk)
 
+    def replay(self, kept: KeptAnswer) -> Response:
+        """A kept answer, for a caller who may still see what it shows: it is as old as a day, and rights end at once.
+        Raises what a look at the row would, or at whom it was of, when it is gone. With other rows embedded, each of
+        which would have to be looked at, it is shown as it is now.
+        """
+        answer = idempotency.replayed(kept)
+        if kept.row is None:
+            return answer
+        embeds = bool(self.asked.selection.expansions)
+        try:
+            row = self._row(kept.row)
+        except NotFound:
+            if embeds or not kept.trace:
+                raise
+            if not self.in_sight_still(self.model(**kept.trace)):
+                raise self._forbidden() from None
+        if embeds:
+            answer.data = self._answer(row).data
+        else:
+            self.row_version = kept.row_version or None
+        return answer
+
+    def _once(self, work: Callable[[], Response]) -> Response:
+        """`work` in a transaction, or the answer that it had before under the same Idempotency-Key."""
+        return self.retry.answer(self, work) if self.retry else self._write(work)
+
     @staticmethod
-    def _write(work: Callable[[], Response]) -> Response:
+    def _write(work: Callable[[], Result]) -> Result:
         """`work` in a transaction; anew also when the caller's rights changed meanwhile, so that those that they have
         now decide. Raises Busy when that does not end.
         """
@@ -369,7 +420,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
     def _save(self, serializer: Any) -> Response:
         """Write, then look again: a row that its writer may not see afterwards is not written (403, rolled back)."""
         serializer.is_valid(raise_exception=True)
-        instance = serializer.save()
+        self.written = instance = serializer.save()
         self._hold_rights()
         return self._answer(self._row(instance.pk))
 
