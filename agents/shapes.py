@@ -95,7 +95,12 @@ CREDENTIAL = Shape(
     "Credential",
     _("Ce avec quoi la requête est venue, sans rien de secret. Ce qui est là dépend du genre."),
     {
-        "kind": text(_("Son genre : token (le triplet), shared_secret, personal_token, account_token, jwt, oidc.")),
+        "kind": text(
+            _(
+                "Son genre : token (le triplet), session (un navigateur), shared_secret, personal_token, "
+                "account_token, jwt, oidc."
+            )
+        ),
         "client": text(_("Le client d'un triplet.")),
         "id": integer(_("L'identifiant d'une clé.")),
         "name": text(_("Le nom d'une clé.")),

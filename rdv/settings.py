@@ -382,6 +382,7 @@ REST_FRAMEWORK = {
         "agents.authentication.SharedSecretAuthentication",
         "agents.authentication.BearerAuthentication",
         "agents.authentication.TripleAuthentication",
+        "agents.authentication.SessionAuthentication",  # of requests that our own pages make
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": [

@@ -3,6 +3,7 @@
 from .bearer import BearerAuthentication, KeyCredential
 from .carriers import presented_triple
 from .credential import Credential
+from .session import SessionAuthentication, SessionCredential, still_signed_in
 from .shared_secret import SharedSecretAuthentication, SharedSecretCredential, signature
 from .triple import TripleAuthentication, TripleCredential, find_token
 
@@ -10,6 +11,8 @@ __all__ = [
     "BearerAuthentication",
     "Credential",
     "KeyCredential",
+    "SessionAuthentication",
+    "SessionCredential",
     "SharedSecretAuthentication",
     "SharedSecretCredential",
     "TripleAuthentication",
@@ -17,4 +20,5 @@ __all__ = [
     "find_token",
     "presented_triple",
     "signature",
+    "still_signed_in",
 ]

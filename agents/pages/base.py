@@ -6,17 +6,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from django.views import View
 from django.views.csrf import csrf_failure
 
-from agents.models import Agent, hold_rights
+from agents.authentication import still_signed_in
 from rdv.api.errors import SwitchedOff
 from rdv.api.transactions import write
 
@@ -58,13 +56,7 @@ class Page(View):
 
         def held() -> Result:
             result = work()
-            hold_rights(self.request.user.pk)
-            agent = Agent.objects.filter(pk=self.request.user.pk).first()
-            session = self.request.session
-            same = agent is not None and agent.usable and agent.get_session_auth_hash()
-            if not same or not constant_time_compare(session[HASH_SESSION_KEY], same):
-                raise SessionEnded
-            if not session.exists(session.session_key):
+            if still_signed_in(self.request.session, self.request.user.pk) is None:
                 raise SessionEnded
             return result
 

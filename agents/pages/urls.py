@@ -6,6 +6,7 @@ from django.views.i18n import set_language
 from .activity import Activity
 from .base import home
 from .keys import DeleteKey, Keys, NewKey, SwitchKey
+from .operations import OperationPage, Operations
 from .reference import Problem, Problems, Versions
 from .setup import FirstAdministrator
 from .signing import SignIn, SignOut, SignOutEverywhere
@@ -21,6 +22,8 @@ urlpatterns = [
     path("cles/<int:pk>/activer", SwitchKey.as_view(on=True), name="activate_key"),
     path("cles/<int:pk>/supprimer", DeleteKey.as_view(), name="delete_key"),
     path("activite", Activity.as_view(), name="activity"),
+    path("operations", Operations.as_view(), name="operations"),
+    path("operations/<str:id>", OperationPage.as_view(), name="operation"),
     path("erreurs", Problems.as_view(), name="problems"),
     path("erreurs/<slug:code>", Problem.as_view(), name="problem"),
     path("versions", Versions.as_view(), name="versions"),

@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from agents.authentication import session
 from agents.models import AccessKey, Agent, AgentRole, ClientToken, KeyState
-from agents.pages import base
 from tests.conftest import WireClient
 from tests.factories import PASSWORD, AgentFactory, OrganisationFactory
 
@@ -326,7 +326,7 @@ def test_a_key_that_was_asked_for_while_the_session_ended_is_not_made(
         else:
             martine.session.delete(key)
 
-    monkeypatch.setattr(base, "hold_rights", meanwhile)
+    monkeypatch.setattr(session, "hold_rights", meanwhile)
     assert martine.post(NEW_KEY, form)["Location"].startswith(SIGN_IN)
     assert not AccessKey.objects.exists()
 

@@ -35,3 +35,26 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   // Come back to by the browser's own button, it may be sent again.
   addEventListener("pageshow", () => { sent = false; });
 }
+
+// An example of an operation, put into its form.
+for (const link of document.querySelectorAll("[data-fills]")) {
+  const form = document.getElementById("form");
+  link.setAttribute("role", "button");
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    const values = JSON.parse(document.getElementById(`example-${link.dataset.fills}`).textContent);
+    for (const field of form.querySelectorAll("[name^='p-']")) {
+      const value = values[field.name.slice(2)];
+      if (field.type === "checkbox") field.checked = Boolean(value);
+      else field.value = value ?? "";
+      if (value) field.closest("details")?.setAttribute("open", "");
+    }
+    form.querySelector("button[name=do]").focus();
+  });
+  // A button is pressed with the space bar too.
+  link.addEventListener("keydown", (event) => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    link.click();
+  });
+}
