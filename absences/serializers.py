@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -131,6 +132,7 @@ def render_absence(
     }
 
 
+@lru_cache(maxsize=1024)
 def _instant(seconds: int) -> str:
     return wire_datetime(datetime.datetime.fromtimestamp(seconds, datetime.UTC))
 

@@ -110,24 +110,16 @@ def _chosen(
     needed = {column for name in names for column in parts[name][0]}
     columns = tuple(one for one in representation.columns if one in needed) if narrow else representation.columns
     place = {"base": 0} | {column: number for number, column in enumerate(columns, 1)}
-    plain = [(name, place[parts[name][0][0]]) for name in names if parts[name][1] is None]
-    made = [(name, _maker(parts[name][1], [place[one] for one in parts[name][0]])) for name in names if parts[name][1]]
-    if not made:
-        return columns, lambda *row: {name: row[where] for name, where in plain}
-
-    def render(*row: Any) -> dict[str, Any]:
-        values = {name: row[where] for name, where in plain} | {name: make(row) for name, make in made}
-        return {name: values[name] for name in names}
-
-    return columns, render
+    made = [(name, _maker(parts[name][1], [place[one] for one in parts[name][0]])) for name in names]
+    return columns, lambda *row: {name: make(row) for name, make in made}
 
 
 def _maker(make: Any, places: list[int]) -> Callable[[tuple[Any, ...]], Any]:
-    if len(places) == 1:
-        (place,) = places
-        return lambda row: make(row[place])
+    """What makes a part of a row: of its columns at `places`."""
     pick = itemgetter(*places)
-    return lambda row: make(*pick(row))
+    if make is None:
+        return pick
+    return (lambda row: make(*pick(row))) if len(places) > 1 else (lambda row: make(pick(row)))
 
 
 def _picked(whole: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

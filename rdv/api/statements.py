@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
@@ -115,8 +116,9 @@ class Statement:
     def run(self, using: str = DEFAULT_DB_ALIAS, **values: Any) -> Iterable[tuple[Any, ...]]:
         """The rows, as tuples of the queryset's `values_list`, with `values` in the places of its parameters."""
         connection = connections[using]
-        # A connection goes from thread to thread (turns.py), and what was compiled for it goes with it.
-        statements = vars(connection).setdefault("statements", {})
+        # A connection goes from thread to thread (turns.py), and what was compiled for it goes with it; and goes away
+        # with the statement, of which there is one for each page that somebody asks for.
+        statements = vars(connection).setdefault("statements", WeakKeyDictionary())
         compiler = statements.get(self)
         if compiler is None:
             compiler = self.build().query.get_compiler(using)

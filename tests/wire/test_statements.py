@@ -1,5 +1,7 @@
 """A queryset compiled once gives what it gives compiled each time, and `among` what `in` does."""
 
+import gc
+
 import pytest
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
@@ -65,3 +67,18 @@ def test_among_rows_finds_what_in_finds(agents):
     assert set(found) == set(agents[:3])
     assert not Agent.objects.filter(pk__among_rows=some.none().values("pk")).exists()
     assert set(Agent.objects.exclude(pk__among_rows=some.values("pk"))) == set(agents[3:])
+
+
+def test_what_was_compiled_goes_with_its_statement(agents):
+    """Each page that somebody asks for has one: a connection, which stays, must not keep them all."""
+
+    def one(size):
+        statement = Statement(lambda: Agent.objects.order_by("pk").values_list("pk")[:size])
+        assert len(list(statement.run())) == min(size, len(agents))
+
+    gc.collect()
+    before = len(vars(connection).get("statements", ()))
+    for size in range(1, 30):
+        one(size)
+    gc.collect()
+    assert len(connection.statements) == before
