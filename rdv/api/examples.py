@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from .errors import Invalid, MethodNotAllowed, SwitchedOff, WireError
-from .messages import TAKEN, TOO_LONG, inclusion
+from .messages import TAKEN, TOO_LONG, blank, inclusion, invalid
 from .problems import PROBLEMS
 from .registry import operations
 from .versioning import UnknownVersion
@@ -30,8 +30,9 @@ def _of_one(name: str, message: Any, code: str, **params: Any) -> Invalid:
     return Invalid({name: [ValidationError(message, code=code, params=params)]})
 
 
-# Of the codes that no operation declares, those whose answers have a shape or a sentence of their own.
+# Those that no operation declares, or not so well.
 _MADE: dict[str, WireError] = {
+    "invalid_parameters": Invalid({"first_day": [invalid("2026-02-30", format="YYYY-MM-DD")], "title": [blank()]}),
     "unknown_version": UnknownVersion("3.14"),
     "method_not_allowed": MethodNotAllowed("DELETE"),
     "inclusion": Invalid({"organisation_id": [inclusion(12)]}),

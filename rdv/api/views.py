@@ -52,7 +52,7 @@ from .sorting import Order
 from .statements import Parameter, Statement
 from .transactions import is_deadlock, write
 from .unknown import Unknown, UnknownParameter, tell
-from .versioning import version_of
+from .versioning import UnknownVersion, version_of
 
 # Each resource's look at one row, compiled once.
 _STATEMENTS: dict[tuple[type, str], Statement] = {}
@@ -88,7 +88,11 @@ class WireView(DescribedView, APIView):
 
     def determine_version(self, request: Request, *args: Any, **kwargs: Any) -> tuple[str | None, None]:
         """As DRF's: `request.version`. Raises UnknownVersion."""
-        return version_of(request._request).number if self.versioned else None, None
+        try:
+            return version_of(request._request).number if self.versioned else None, None
+        except UnknownVersion:
+            request.auth = None  # nobody is asked who they are
+            raise
 
     def perform_authentication(self, request: Request) -> None:
         """As DRF's; what the request came with is kept for the record, also when the view ends it."""

@@ -413,6 +413,12 @@ def test_every_code_that_can_be_sent_is_in_the_catalogue():
     assert not missing, "declare them in a problems.py"
 
 
+def test_the_catalogue_has_no_code_that_nobody_sends():
+    codes = {kind.code for kind in _kinds(WireError)} | set(_sent())
+    # These two one endpoint chooses by itself.
+    assert PROBLEMS.keys() - codes - {"not_signed_in", "mismatch"} == set()
+
+
 def test_a_status_is_that_of_its_class():
     for kind in _kinds(WireError):
         if kind.__module__.startswith(("rdv.", "agents.", "absences.")) and kind.code in PROBLEMS:

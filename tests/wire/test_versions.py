@@ -11,6 +11,7 @@ from agents.models import RecordEntry
 from rdv.api import versioning
 from rdv.api.versioning import VERSIONS, Version
 from rdv.wsgi import application
+from tests.conftest import WireClient
 from tests.factories import PASSWORD, AbsenceFactory
 
 ALIASES = ["/api/1", "/api/latest", "/api"]
@@ -123,6 +124,14 @@ def test_a_header_that_names_no_version_is_told_which_there_are(martine, anonymo
             assert "X-API-Version" not in answer.headers
             assert "X-API-Version" in answer["Vary"]
             assert len(answer.content) < 500
+
+
+def test_nobody_is_asked_who_they_are_for_a_version_that_there_is_not(cast, martine, django_assert_num_queries):
+    for client, headers in ((martine, {}), (WireClient(), {"access-token": "A" * 22, "client": "B" * 22, "uid": "c"})):
+        with django_assert_num_queries(0):
+            answer = client.get("/api/absences", headers=headers | {"X-API-Version": "99"})
+        assert answer.status_code == 400
+        assert "access-token" not in answer.headers
 
 
 def test_it_is_told_in_both_languages(anonymous, db):
