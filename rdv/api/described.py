@@ -89,7 +89,10 @@ IDEMPOTENCY_KEY = Parameter(
 )
 PREFER = Parameter(
     "Prefer",
-    _("`return=minimal` : 204 et l'`ETag` suffisent (RFC 7240)."),
+    _(
+        "`handling=strict` : refuser les paramètres inconnus (400) ; d'une création ou d'une modification, "
+        "`return=minimal` : 204 et l'`ETag` suffisent (RFC 7240)."
+    ),
     text(),
     place="header",
 )
@@ -116,6 +119,7 @@ class DescribedView:
         yield PRETTIFY
         if operation.reads:
             yield IF_NONE_MATCH
+        yield PREFER
         yield LANGUAGE
 
     @classmethod
@@ -154,8 +158,6 @@ class DescribedResource(DescribedView):
         if operation.action in ("create", "update"):
             yield from cls.serializer_class.described_parameters(creating=operation.action == "create")
         once = operation.action not in cls.told_once
-        if operation.action in ("create", "update") and once:
-            yield PREFER
         if operation.action in ("update", "destroy"):
             yield IF_MATCH
         if not operation.reads and once:

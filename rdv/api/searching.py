@@ -1,8 +1,8 @@
 """`q`: words to be found in the texts of a resource, accents and case aside.
 
 No index serves it, as none serves the filter `title`. One for parts of words (trigrams) is an extension that not every
-PostgreSQL lets one install, SQLite has none, and each write would pay for it; while with 100,000 absences in sight a
-search takes PostgreSQL 40 to 80 ms, and a word that is in none of them 40.
+PostgreSQL lets one install, SQLite has none, and each write would pay for it; while with 100,000 absences in sight one
+word takes PostgreSQL 40 to 150 ms, as much as that filter, and as many as there is room for no more.
 """
 
 from __future__ import annotations

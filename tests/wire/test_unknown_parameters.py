@@ -169,6 +169,16 @@ def test_a_good_request_is_done_and_the_preference_told(cast, martine):
     assert "Prefer" in answer["Vary"]
 
 
+def test_a_refused_try_does_not_use_its_key_up(cast, martine):
+    headers = STRICT | {"Idempotency-Key": "b1d0e0a4-1f0e-4b8e-9d55-0d6ad1a0c1de"}
+    body = GOOD | {"agent_id": cast.bruno.pk}
+    assert martine.post("/api/v1/absences", body | {"titel": "x"}, headers=headers).status_code == 400
+    answers = [martine.post("/api/v1/absences", body, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert {answer["Preference-Applied"] for answer in answers} == {"handling=strict"}
+    assert Absence.objects.count() == 1
+
+
 def test_lenient_is_what_it_is_anyway(martine):
     answer = martine.get("/api/v1/absences?agnet_id=1", headers={"Prefer": "handling=lenient"})
     assert answer.status_code == 200
