@@ -22,15 +22,20 @@ from .models import KeyState, Organisation
 from .models.keys import RESOURCES
 from .models.roles import AccessLevel
 
-AGENT = Shape(
-    "Agent",
-    _("Un agent d'une ou de plusieurs organisations."),
+_AGENT = {
+    "id": integer(_("Son identifiant.")),
+    "email": nullable(text(_("Son adresse."))),
+    "first_name": nullable(text(_("Son prénom."))),
+    "inclusion_connect_open_id_sub": nullable(text(_("Son identifiant chez Inclusion Connect."))),
+    "last_name": nullable(text(_("Son nom."))),
+}
+TERRITORY = Shape(
+    "Territory",
+    _("Un territoire : un département, ou ce qui lui ressemble."),
     {
         "id": integer(_("Son identifiant.")),
-        "email": nullable(text(_("Son adresse."))),
-        "first_name": nullable(text(_("Son prénom."))),
-        "inclusion_connect_open_id_sub": nullable(text(_("Son identifiant chez Inclusion Connect."))),
-        "last_name": nullable(text(_("Son nom."))),
+        "departement_number": text(_("Le numéro de son département.")),
+        "name": text(_("Son nom.")),
     },
 )
 ORGANISATION = Shape(
@@ -42,7 +47,9 @@ ORGANISATION = Shape(
         "name": text(_("Son nom, unique dans son territoire.")),
         "phone_number": nullable(text(_("Son téléphone."))),
         "verticale": choice(*Organisation.Verticale.values, about=_("Le service en ligne auquel elle appartient.")),
+        "territory": nullable(TERRITORY),
     },
+    optional=("territory",),  # with `expand`
 )
 SERVICE = Shape(
     "Service",
@@ -54,21 +61,22 @@ SERVICE = Shape(
         "short_name": text(_("Son nom court.")),
     },
 )
+AGENT = Shape(
+    "Agent",
+    _("Un agent d'une ou de plusieurs organisations."),
+    _AGENT
+    | {
+        "organisations": array(ORGANISATION, _("Avec `expand` : celles où il a un rôle.")),
+        "services": array(SERVICE, _("Avec `expand` : ses services.")),
+    },
+    optional=("organisations", "services"),
+)
 ROLE = Shape(
     "Role",
     _("Ce que l'on est dans une organisation."),
     {
         "access_level": choice(*AccessLevel.values, about=_("Ce que l'on y peut.")),
         "organisation": ORGANISATION,
-    },
-)
-TERRITORY = Shape(
-    "Territory",
-    _("Un territoire : un département, ou ce qui lui ressemble."),
-    {
-        "id": integer(_("Son identifiant.")),
-        "departement_number": text(_("Le numéro de son département.")),
-        "name": text(_("Son nom.")),
     },
 )
 ACCOUNT = Shape(
@@ -138,7 +146,7 @@ ME = Shape(
             "MyAgent",
             _("L'agent, ce qu'il est et où."),
             {
-                **AGENT.properties,
+                **_AGENT,
                 "roles": array(ROLE, _("Un par organisation.")),
                 "services": array(SERVICE),
                 "territories": array(TERRITORY, _("Ceux qu'il administre.")),

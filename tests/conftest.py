@@ -25,6 +25,7 @@ from agents.models.signing import keyring
 from agents.record.kept import TABLE
 from agents.record.refusals import bound
 
+from . import described
 from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
 
 NOW = "2026-11-16 09:00:00"  # a Monday, 10:00 in Paris
@@ -55,7 +56,11 @@ class PlainHasher(BasePasswordHasher):
 
 
 class WireClient(Client):
-    """Django's test client, with JSON bodies by default and the credential of one agent, if any."""
+    """Django's test client, with JSON bodies by default and the credential of one agent, if any. Each answer of the API
+    is held to its description.
+    """
+
+    described = True
 
     def __init__(self, credential: TripleCredential | None = None, **kwargs: Any) -> None:
         super().__init__(raise_request_exception=False, **kwargs)
@@ -67,7 +72,10 @@ class WireClient(Client):
         self, method: str, path: str, data: Any = "", content_type: str = "application/json", **extra: Any
     ) -> Any:
         headers = {**self.triple, **(extra.pop("headers", None) or {})}
-        return super().generic(method, path, data, content_type, headers=headers, **extra)
+        answer = super().generic(method, path, data, content_type, headers=headers, **extra)
+        if self.described:
+            described.check(method, answer)
+        return answer
 
     def post(self, path: str, data: Any = None, content_type: str = "application/json", **extra: Any) -> Any:
         return super().post(path, {} if data is None else data, content_type, **extra)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -13,6 +15,11 @@ from rdv.api.errors import Refusal, Unauthenticated, WireError
 from rdv.api.registry import Group, Operation
 from rdv.api.schema import Sentence
 from rdv.api.views import WireView
+
+
+def said(sentence: Any, **values: str) -> Any:
+    """The sentence with its values, in the language of who reads it."""
+    return lazy(lambda: str(sentence) % values, str)()
 
 
 class AuthView(WireView):

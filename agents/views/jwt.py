@@ -12,13 +12,12 @@ from agents import shapes
 from agents.authentication.jwt import issue, signed
 from agents.models import Agent, ClientToken
 from agents.models.signing import published_jwks
-from rdv.api.errors import Refusal
 from rdv.api.registry import Answer, Described, Example, Parameter
 from rdv.api.schema import text
 from rdv.api.views import WireView
 
 from .base import AuthView
-from .sign_in import BAD_CREDENTIALS, PASSWORD, PASSWORDS_OFF, SLOWED, PasswordSignIn
+from .sign_in import PASSWORD, REFUSALS, SLOWED, PasswordSignIn
 
 SAMPLE_JWT = {"access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30.c2ln", "token_type": "Bearer", "expires_in": 3600}
 SAMPLE_JWKS = {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1", "x": "…", "y": "…"}]}
@@ -39,7 +38,7 @@ class Login(PasswordSignIn):
                 PASSWORD,
             ),
             answers={200: Answer(_("Le jeton."), shapes.JWT, lambda: SAMPLE_JWT)},
-            errors=(Refusal(401, "bad_credentials", BAD_CREDENTIALS), PASSWORDS_OFF),
+            errors=REFUSALS,
             examples=(
                 Example(
                     _("Martine, des données de démonstration"),

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -31,11 +30,16 @@ from rdv.api.registry import Answer, Described, Example, Parameter
 from rdv.api.schema import Shape, array, flag, obj, text
 from rdv.api.times import auth_datetime
 
-from .base import AuthView
+from .base import AuthView, said
 from .sessions import SAMPLE_ACCOUNT
 from .sign_in import EMAIL
 
 SENT = gettext_lazy("Un e-mail a été envoyé à '%(email)s' avec les instructions de réinitialisation du mot de passe.")
+NO_REDIRECTION = gettext_lazy("URL de redirection manquante.")
+NO_EMAIL = gettext_lazy("Vous devez soumettre un e-mail.")
+ELSEWHERE = gettext_lazy("Redirection vers '%(url)s' non autorisée.")
+NOT_USED = gettext_lazy("Ce compte ne demande pas de mot de passe. Connectez vous en utilisant '%(provider)s'.")
+NOT_BOTH = gettext_lazy("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'.")
 CHANGED = gettext_lazy("Votre mot de passe a été correctement mis à jour.")
 
 
@@ -126,8 +130,9 @@ class Password(ResetView):
                 )
             },
             errors=(
-                Refusal(401, "redirect_url_missing", gettext_lazy("URL de redirection manquante.")),
-                Refusal(422, "redirect_not_allowed", gettext_lazy("Redirection vers '%(url)s' non autorisée.")),
+                Refusal(401, "redirect_url_missing", NO_REDIRECTION),
+                Refusal(401, "email_missing", NO_EMAIL),
+                Refusal(422, "redirect_not_allowed", said(ELSEWHERE, url="https://ailleurs.example")),
             ),
             examples=(
                 Example(
@@ -162,6 +167,8 @@ class Password(ResetView):
             },
             errors=(
                 InvalidPassword({"password_confirmation": [MISMATCH], "full_messages": [MISMATCH]}),
+                Refusal(422, "passwords_missing", NOT_BOTH),
+                Refusal(422, "password_not_used", said(NOT_USED, provider="inclusion_connect")),
                 UnreadableBody(),
             ),
         ),
@@ -182,13 +189,11 @@ class Password(ResetView):
         redirect_url = self.params.text("redirect_url")
         email = normalise_email(self.params.text("email") or "")
         if redirect_url is None:
-            raise Refusal(401, "redirect_url_missing", _("URL de redirection manquante."))
+            raise Refusal(401, "redirect_url_missing", NO_REDIRECTION)
         if not email:
-            raise Refusal(401, "email_missing", _("Vous devez soumettre un e-mail."))
+            raise Refusal(401, "email_missing", NO_EMAIL)
         if not self.may_redirect_to(redirect_url):
-            raise Refusal(
-                422, "redirect_not_allowed", _("Redirection vers '%(url)s' non autorisée.") % {"url": redirect_url}
-            )
+            raise Refusal(422, "redirect_not_allowed", said(ELSEWHERE, url=redirect_url))
         agent = Agent.objects.filter(email=email, provider="email", is_active=True, deleted_at=None).first()
         if agent is not None:
             query = {
@@ -206,11 +211,9 @@ class Password(ResetView):
         agent: Agent = request.user
         password, confirmation = self.params.text("password"), self.params.text("password_confirmation")
         if agent.provider != "email":
-            sentence = _("Ce compte ne demande pas de mot de passe. Connectez vous en utilisant '%(provider)s'.")
-            raise Refusal(422, "password_not_used", sentence % {"provider": agent.provider})
+            raise Refusal(422, "password_not_used", said(NOT_USED, provider=agent.provider))
         if password is None or confirmation is None:
-            sentence = _("Vous devez remplir les champs 'Mot de passe' et 'Confirmation de mot de passe'.")
-            raise Refusal(422, "passwords_missing", sentence)
+            raise Refusal(422, "passwords_missing", NOT_BOTH)
         self._check(agent, password, confirmation)
         own = ClientToken.objects.filter(pk=request.auth.token.pk, revoked_at=None)
         agent.set_password(password)  # hashed before the transaction: nobody waits for its locks meanwhile

@@ -30,7 +30,7 @@ from rdv.api.views import WireView
 from rdv.sessions import end_sessions_of
 
 from .base import AuthView
-from .sign_in import BAD_CREDENTIALS, DEMO, EMAIL, PASSWORD, PASSWORDS_OFF, SLOWED, PasswordSignIn
+from .sign_in import BAD_CREDENTIALS, DEMO, EMAIL, PASSWORD, REFUSALS, SLOWED, PasswordSignIn
 
 FLAG = text(enum=["true", "false"])
 TRIPLE_HEADERS = {
@@ -91,7 +91,7 @@ class SignIn(PasswordSignIn):
                     TRIPLE_HEADERS,
                 )
             },
-            errors=(Refusal(401, "bad_credentials", BAD_CREDENTIALS), PASSWORDS_OFF),
+            errors=REFUSALS,
             examples=(Example(gettext_lazy("Martine, des données de démonstration"), DEMO),),
             limits=SLOWED,
             public=True,

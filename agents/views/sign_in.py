@@ -11,7 +11,6 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -25,9 +24,13 @@ from rdv.api.errors import Busy, Refusal, SwitchedOff, TooManyRequests
 from rdv.api.registry import Parameter
 from rdv.api.schema import text
 
-from .base import AuthView
+from .base import AuthView, said
 
 BAD_CREDENTIALS = gettext_lazy("Mot de passe ou identifiant invalide.")
+NOT_CONFIRMED = gettext_lazy(
+    "Un e-mail de confirmation de votre compte a été envoyé à '%(email)s'. "
+    "Merci de suivre les instructions afin de valider votre compte"
+)
 MAX_EMAIL = 254
 TRIES = 3  # of a sign-in whose agent's password changes between its check and the token
 
@@ -41,6 +44,13 @@ PASSWORDS_OFF = SwitchedOff(
 )
 SLOWED = gettext_lazy("Après dix échecs pour une adresse depuis un même endroit, il faut attendre un quart d'heure.")
 DEMO = {"email": "martine@demo.rdv-solidarites.fr", "password": "123456"}
+
+
+REFUSALS = (
+    Refusal(401, "bad_credentials", BAD_CREDENTIALS),
+    Refusal(401, "account_not_confirmed", said(NOT_CONFIRMED, email=DEMO["email"])),
+    PASSWORDS_OFF,
+)
 
 
 def refuse_passwords() -> None:
@@ -84,15 +94,7 @@ class PasswordSignIn(AuthView):
         if not agent.usable:
             sign_in_failed(agent, "agent_disabled")
             # Said only to somebody who knows the password: it admits that the account exists.
-            raise Refusal(
-                401,
-                "account_not_confirmed",
-                _(
-                    "Un e-mail de confirmation de votre compte a été envoyé à '%(email)s'. "
-                    "Merci de suivre les instructions afin de valider votre compte"
-                )
-                % {"email": agent.email},
-            )
+            raise Refusal(401, "account_not_confirmed", said(NOT_CONFIRMED, email=agent.email))
         with transaction.atomic():
             issued = self.issue(agent)
             # Forgets the failures, and notes when the agent last came.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from . import asking
 from .bodies import LengthRequired
 from .conditional import PreconditionFailed, PreconditionRequired
 from .errors import (
+    API_OFF,
     Busy,
     ConflictingCredentials,
     DatabaseUnavailable,
@@ -26,12 +28,13 @@ from .errors import (
     WireError,
 )
 from .idempotency import BadKey, InProgress, Reused
-from .messages import blank, invalid, not_among
+from .messages import TOO_LONG, blank, invalid, not_among
 from .pagination import META, PAGE_SIZE, Page
 from .parsers import MAX_ID
 from .registry import Answer, Group, Operation, Parameter
 from .schema import any_of, array, named, text
 from .unknown import UnknownParameter
+from .versioning import UnknownVersion
 
 if TYPE_CHECKING:
     from .renderers import Representation
@@ -43,10 +46,11 @@ ID = Parameter(
     place="path",
     required=True,
 )
+LONGEST_REASON = 1000  # characters
 REASON = Parameter(
     "reason",
     _("Pourquoi, en quelques mots : gardé dans le journal avec le changement. Dans l'adresse seulement."),
-    text(maxLength=1000),
+    text(maxLength=LONGEST_REASON),
 )
 # Read leniently: a page that is no number is the first, a size that is none is the greatest.
 PAGES = (
@@ -129,13 +133,18 @@ class DescribedView:
     @classmethod
     def described_errors(cls, operation: Operation) -> Iterator[WireError]:
         yield from operation.described.errors
-        yield from (MalformedRequest(), UnknownParameter())
+        yield from (MalformedRequest(), UnknownParameter(), UnknownVersion("9"))
+        if operation.path != "/api":
+            yield API_OFF
         if not operation.public:
             yield from (ConflictingCredentials(), Unauthenticated())
             if operation.scope:
                 yield InsufficientScope()
         if not operation.reads:
-            yield from (LengthRequired(), PayloadTooLarge(1024 * 1024))
+            yield LengthRequired()
+            too_long = ValidationError(TOO_LONG, code="too_long", params={"count": LONGEST_REASON})
+            yield Invalid({"reason": [too_long]})
+        yield PayloadTooLarge(1024 * 1024)
         yield from (TooManyRequests(30, 600), InternalError(), Busy(), DatabaseUnavailable())
 
 
@@ -175,6 +184,7 @@ class DescribedResource(DescribedView):
                 named({shown.plural: array(shape), "meta": META}),
                 lambda: {shown.plural: [shown.example()], "meta": Page((), 1, PAGE_SIZE, 1).meta()},
                 LIST_HEADERS,
+                sometimes=("Link",),
             )
         elif operation.action == "destroy":
             answer[204] = Answer(_("C'est supprimé."))
@@ -207,8 +217,10 @@ class DescribedResource(DescribedView):
             yield Invalid({field: [blank()]})
         if operation.action == "update":
             yield UnreadableBody()
+        if not operation.reads:
+            yield PreconditionFailed()
         if operation.action in ("update", "destroy"):
-            yield from (PreconditionFailed(), PreconditionRequired())
+            yield PreconditionRequired()
         if not operation.reads and operation.action not in cls.told_once:
             yield from (BadKey(), InProgress(), Reused())
         yield from super().described_errors(operation)

@@ -99,7 +99,7 @@ class Description(PublicView):
             answers={
                 200: Answer(
                     _("Le document."),
-                    {"type": "object", "properties": {"openapi": text()}, "required": ["openapi"]},
+                    {"type": "object", "additionalProperties": True, "required": ["openapi", "info", "paths"]},
                     lambda: {"openapi": OPENAPI, "info": {"title": "RDV", "version": VERSION}, "paths": {}},
                 )
             },

@@ -40,7 +40,7 @@ from .accept import Form, form_of
 from .client import origin
 from .messages import NOT_INCLUDED, TOO_LONG
 from .problems import PROBLEMS
-from .schema import Sentence, Shape, array, flag, obj, text
+from .schema import DAY, Sentence, Shape, array, choice, flag, nullable, text
 
 logger = logging.getLogger("django.request")
 
@@ -61,16 +61,44 @@ FORBIDDEN = gettext_lazy(
 # The bodies of errors (contract 1.7), as the description of the API has them.
 _SENTENCES = array(text(), gettext_lazy("Une phrase par erreur, pour une personne."))
 _HINT = text(gettext_lazy("Ce qu'il faut sans doute changer, ou l'endroit de l'erreur."))
+_VERSIONS = array(
+    Shape(
+        "Version",
+        gettext_lazy("Une version de l'API."),
+        {
+            "version": text(gettext_lazy("Son numéro.")),
+            "state": choice("supported", "deprecated"),
+            "path": text(gettext_lazy("Ce par quoi ses adresses commencent.")),
+            "since": DAY,
+            "deprecated_on": nullable(DAY),
+            "sunset_on": nullable(DAY),
+        },
+    ),
+    gettext_lazy("Les versions qu'il y a."),
+)
+_NEAREST = text(gettext_lazy("Le nom le plus proche, parmi ceux qui sont connus."))
 CODED = Shape(
     "CodedError",
     gettext_lazy("Une erreur qui a un code."),
     {
         "success": flag(const=False),
-        "errors": array(obj(base=text(gettext_lazy("Le code, le même dans toutes les langues.")))),
+        "errors": array(
+            Shape(
+                "Code",
+                gettext_lazy("Ce qui ne va pas."),
+                {
+                    "base": text(gettext_lazy("Le code, le même dans toutes les langues.")),
+                    "parameter": text(gettext_lazy("Le nom d'un paramètre qui n'est pas connu.")),
+                    "did_you_mean": _NEAREST,
+                },
+                optional=("parameter", "did_you_mean"),
+            )
+        ),
         "error_messages": _SENTENCES,
         "hint": _HINT,
+        "versions": _VERSIONS,
     },
-    optional=("success", "hint"),
+    optional=("success", "hint", "versions"),
 )
 TOLD = Shape(
     "ToldError",
@@ -93,8 +121,11 @@ _FAILURE = Shape(
         "count": {"type": "integer", "description": gettext_lazy("La limite dépassée.")},
         "format": text(gettext_lazy("Le format attendu.")),
         "allowed": array(text(), gettext_lazy("Les noms qui existent.")),
+        "unknown": text(gettext_lazy("Ce qui n'est pas connu.")),
+        "known": text(gettext_lazy("Ce qui l'est.")),
+        "organisations": text(gettext_lazy("Les organisations dont il s'agit.")),
     },
-    optional=("value", "count", "format", "allowed"),
+    optional=("value", "count", "format", "allowed", "unknown", "known", "organisations"),
 )
 INVALID_RECORD = Shape(
     "InvalidRecord",
@@ -110,6 +141,40 @@ INVALID_RECORD = Shape(
         "hint": _HINT,
     },
     optional=("hint",),
+)
+_MORE = [name for name in _FAILURE.properties if name != "error"]
+PROBLEM_DETAILS = Shape(
+    "Problem",
+    gettext_lazy("Une erreur, telle que la RFC 9457 la décrit, pour qui préfère `application/problem+json`."),
+    {
+        "type": text(gettext_lazy("L'adresse de la page qui explique le code."), format="uri-reference"),
+        "title": text(gettext_lazy("Comment cela s'appelle.")),
+        "status": {"type": "integer", "description": gettext_lazy("Le statut de la réponse.")},
+        "detail": text(gettext_lazy("Ce qui ne va pas, dans cette requête.")),
+        "instance": text(gettext_lazy("La requête."), format="uri"),
+        "code": text(gettext_lazy("Le code, le même dans toutes les langues.")),
+        "request_id": text(gettext_lazy("Ce que dit l'en-tête X-Request-Id.")),
+        "hint": _HINT,
+        "resource": text(gettext_lazy("Le genre de ce qui n'a pas été trouvé.")),
+        "errors": array(
+            Shape(
+                "ProblemOfAValue",
+                gettext_lazy("Un défaut d'un paramètre."),
+                {
+                    "pointer": text(gettext_lazy("Lequel (RFC 6901).")),
+                    "parameter": text(gettext_lazy("Son nom, quand il est dans l'adresse.")),
+                    "code": text(gettext_lazy("Le code : blank, invalid, inclusion, taken, too_long…")),
+                    "detail": text(gettext_lazy("Ce qui ne va pas.")),
+                    "did_you_mean": _NEAREST,
+                    **{name: _FAILURE.properties[name] for name in _MORE},
+                },
+                optional=("pointer", "parameter", "did_you_mean", *_MORE),
+            ),
+            gettext_lazy("Chaque paramètre qui ne va pas."),
+        ),
+        "versions": _VERSIONS,
+    },
+    optional=("hint", "resource", "errors", "versions"),
 )
 
 
@@ -248,6 +313,9 @@ class SwitchedOff(Forbidden):
     def __init__(self, code: str, sentence: Sentence) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+API_OFF = SwitchedOff("api_disabled", gettext_lazy("L'API est désactivée sur ce serveur."))
 
 
 class UnknownRoute(WireError):
@@ -592,10 +660,14 @@ def problem(error: WireError, request: HttpRequest | Request, request_id: str | 
     """The members of an `application/problem+json` (RFC 9457 section 3): `type` is the address that explains the code,
     `instance` the request.
     """
+    return details(error, request, origin(request), request_id or get_guid() or "")
+
+
+def details(error: WireError, request: HttpRequest | Request | None, base: str, id: str) -> dict[str, Any]:
+    """The same at the address `base`, of the request `id`."""
     known = PROBLEMS.get(error.code)
-    id = request_id or get_guid() or ""
     return {
-        "type": f"{origin(request)}{known.path}" if known else "about:blank",
+        "type": f"{base}{known.path}" if known else "about:blank",
         "title": str(known.title) if known else HTTPStatus(error.status_code).phrase,
         "status": error.status_code,
         "detail": error.sentence().strip(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from .errors import Invalid, MethodNotAllowed, SwitchedOff, WireError
+from .errors import API_OFF, Invalid, MethodNotAllowed, WireError
 from .messages import TAKEN, TOO_LONG, blank, inclusion, invalid
 from .problems import PROBLEMS
 from .registry import operations
@@ -51,7 +51,7 @@ def example_of(code: str) -> WireError:
     if code in _MADE:
         return _MADE[code]
     if code == "api_disabled":
-        return SwitchedOff(code, known.explanation)
+        return API_OFF
     declared = (error for operation in operations().values() for error in operation.errors)
     return next((error for error in declared if code in codes_of(error)), _Told(code))
 

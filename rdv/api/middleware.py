@@ -15,14 +15,13 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
-from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from rdv import VERSION
 
 from .conditional import conditional
 from .deprecation import announce
-from .errors import Busy, DatabaseUnavailable, SwitchedOff, as_wire_error, plain
+from .errors import API_OFF, Busy, DatabaseUnavailable, as_wire_error, plain
 from .prefer import emptied
 from .shapes import shaped
 from .versioning import tell_version
@@ -103,7 +102,7 @@ class SwitchMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if settings.RDV_API or not of_api(request) or request.path in ROOT:
             return self.get_response(request)
-        return plain(SwitchedOff("api_disabled", _("L'API est désactivée sur ce serveur.")), request)
+        return plain(API_OFF, request)
 
 
 @lru_cache(maxsize=1024)

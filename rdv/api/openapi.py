@@ -15,16 +15,65 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 
 from rdv import VERSION
 
-from .errors import WireError
+from .errors import PROBLEM, PROBLEM_DETAILS, WireError, details
 from .registry import Answer, Operation, Parameter, operations
-from .schema import Shape
+from .schema import Shape, choice, nullable, text
 
 OPENAPI = "3.1.1"
-JSON, FORM, PROBLEM = "application/json", "application/x-www-form-urlencoded", "application/problem+json"
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+# Of the examples (RFC 2606).
+HOST, REQUEST = "https://rdv.agence.example", "6f2b0c3e-8d9f-4c54-9a3e-0c1f5a7d2b11"
+
+ENVELOPE = Shape(
+    "Envelope",
+    gettext_lazy("Une réponse dans son enveloppe, pour qui demande `Accept: application/json; profile=envelope`."),
+    {
+        "action": nullable(text(gettext_lazy("L'opération."))),
+        "id": text(gettext_lazy("Ce que dit l'en-tête X-Request-Id.")),
+        "result": choice("success", "error", about=gettext_lazy("Si cela a réussi.")),
+        "data": {"description": gettext_lazy("Ce qui est répondu sans enveloppe ; null pour une erreur.")},
+        "errorDetails": {"description": gettext_lazy("L'erreur ; null quand il n'y en a pas.")},
+    },
+)
+ABOUT = (
+    gettext_lazy(
+        "L'API partenaire de RDV-Solidarités, et davantage. Les réponses sont en JSON, les phrases en français, ou en "
+        "anglais avec `Accept-Language: en` ; les codes ne changent jamais."
+    ),
+    gettext_lazy(
+        "Un paramètre peut être dans l'adresse comme dans le corps, et l'adresse l'emporte. Celui qui n'est pas connu "
+        "est laissé de côté, et nommé dans l'en-tête `X-Unknown-Parameters`. Une valeur vide, ou "
+        "null, compte pour absente."
+    ),
+    gettext_lazy(
+        "Chaque adresse répond aussi avec `.json` ou une barre finale. `?prettify=true` indente la réponse. "
+        "`Accept: application/json; profile=envelope` la met dans une enveloppe (`Envelope` ; une suppression répond "
+        "alors 200). `Accept: application/problem+json` donne les erreurs telles que la RFC 9457 les décrit "
+        "(`Problem`)."
+    ),
+)
+# Of what errors tell beside their body.
+HEADERS = {
+    "WWW-Authenticate": gettext_lazy("Ce qui est attendu, et pourquoi ce qui est venu ne vaut pas (RFC 6750)."),
+    "Retry-After": gettext_lazy("Dans combien de secondes un nouvel essai peut réussir."),
+    "RateLimit-Limit": gettext_lazy("Combien d'essais une fenêtre permet."),
+    "RateLimit-Remaining": gettext_lazy("Combien il en reste."),
+    "Vary": gettext_lazy("De quels en-têtes la réponse dépend."),
+}
+REQUEST_ID = {
+    "description": gettext_lazy("L'identifiant de la requête : celui qu'elle portait, si c'est un UUID."),
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+ETAG = {
+    "description": gettext_lazy("Le validateur de la réponse, pour If-None-Match et If-Match (RFC 9110)."),
+    "required": True,
+    "schema": {"type": "string"},
+}
 
 
 @cache
@@ -43,6 +92,7 @@ class _Writer:
         self.shapes: dict[str, Any] = {}
         self.security: dict[str, Any] = {}
         self.refusals: dict[str, Any] = {}
+        self.schema(ENVELOPE)
 
     def document(self) -> dict[str, Any]:
         paths: dict[str, dict[str, Any]] = {}
@@ -58,10 +108,7 @@ class _Writer:
                     "title": "RDV",
                     "version": VERSION,
                     "summary": _("Rendez-vous et absences, pour les services publics et leurs partenaires."),
-                    "description": _(
-                        "L'API partenaire de RDV-Solidarités, et davantage. Les réponses sont en JSON, les phrases en "
-                        "français, ou en anglais avec `Accept-Language: en` ; les codes ne changent jamais."
-                    ),
+                    "description": "\n\n".join(str(paragraph) for paragraph in ABOUT),
                     "license": {"name": "MIT", "identifier": "MIT"},
                 },
                 "servers": [{"url": "/"}],
@@ -73,6 +120,7 @@ class _Writer:
                 "components": {
                     "schemas": self.shapes,
                     "responses": self.refusals,
+                    "headers": {"X-Request-Id": REQUEST_ID, "ETag": ETAG},
                     "securitySchemes": self.security,
                 },
             }
@@ -135,43 +183,69 @@ class _Writer:
         return {"required": bool(required), "content": {JSON: content, FORM: {"schema": reference}}}
 
     def answers(self, operation: Operation) -> dict[str, Any]:
-        written = {str(status): self.answer(answer) for status, answer in operation.answers.items()}
+        written = {str(status): self.answer(status, answer) for status, answer in operation.answers.items()}
+        if links := _links(operation):
+            written["200"]["links"] = links
         if operation.reads and 200 in operation.answers:
-            written["304"] = {"description": _("Rien n'a changé depuis la réponse que l'on a déjà.")}
+            nothing = Answer(_("Rien n'a changé depuis la réponse que l'on a déjà."))
+            written["304"] = self.answer(304, nothing)
         by_status: dict[int, list[WireError]] = {}
         for error in operation.errors:
             by_status.setdefault(error.status_code, []).append(error)
         for status, errors in sorted(by_status.items()):
-            written[str(status)] = self.refusal(status, errors)
+            written[str(status)] = self.refusal(operation, status, errors)
         return dict(sorted(written.items()))
 
-    def answer(self, answer: Answer) -> dict[str, Any]:
-        written: dict[str, Any] = {"description": answer.about}
-        if answer.headers:
-            written["headers"] = {
-                name: {"description": about, "schema": {"type": "string"}} for name, about in answer.headers.items()
-            }
+    def answer(self, status: int, answer: Answer) -> dict[str, Any]:
+        headers = {name: _header(about, name not in answer.sometimes) for name, about in answer.headers.items()}
+        known = ("X-Request-Id", "ETag") if status in (200, 304) else ("X-Request-Id",)
+        headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in known}
+        written: dict[str, Any] = {"description": answer.about, "headers": headers}
         if answer.body is not None:
             written["content"] = {JSON: {"schema": self.schema(answer.body)}}
             if answer.example:
                 written["content"][JSON]["example"] = answer.example()
         return written
 
-    def refusal(self, status: int, errors: list[WireError]) -> dict[str, Any]:
-        name = "-".join([str(status), *dict.fromkeys(error.code for error in errors)])
-        reference = {"$ref": f"#/components/responses/{name}"}
-        if name in self.refusals:
-            return reference
+    def refusal(self, operation: Operation, status: int, errors: list[WireError]) -> dict[str, Any]:
+        """A reference to what operations share, by its codes; and by more where the same codes have other bodies."""
+        written = self.plain(self.written_refusal(status, errors))
+        codes = "-".join([str(status), *dict.fromkeys(error.code for error in errors)])
+        for name in (codes, f"{codes}-{operation.group.name}", f"{codes}-{operation.id}"):
+            if self.refusals.setdefault(name, written) == written:
+                return {"$ref": f"#/components/responses/{name}"}
+        raise ValueError(f"{operation.id} has two answers for {status}")
+
+    def written_refusal(self, status: int, errors: list[WireError]) -> dict[str, Any]:
         shapes = list({error.shape.name: error.shape for error in errors}.values())
         schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
-        examples = {error.code: {"value": error.body()} for error in errors}
-        headers = {name: {"schema": {"type": "string"}} for error in errors for name in error.headers}
-        written = {
-            "description": HTTPStatus(status).phrase,
-            "content": {JSON: {"schema": self.schema(schema), "examples": examples}},
+        examples: dict[str, dict[str, Any]] = {}
+        for error in errors:
+            # Of two with the same code, the second has a number.
+            name = next(
+                one for one in (error.code, *(f"{error.code}_{n}" for n in range(2, 99))) if one not in examples
+            )
+            examples[name] = {"usual": error.body(), "problem": details(error, None, HOST, REQUEST)}
+        every = [set(error.headers) for error in errors]
+        headers = {
+            name: _header(HEADERS[name], name in set.intersection(*every))
+            for name in HEADERS
+            if name in set().union(*every)
         }
-        self.refusals[name] = written | ({"headers": headers} if headers else {})
-        return reference
+        return {
+            "description": HTTPStatus(status).phrase,
+            "headers": headers | {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": {
+                JSON: {
+                    "schema": self.schema(schema),
+                    "examples": {name: {"value": one["usual"]} for name, one in examples.items()},
+                },
+                PROBLEM: {
+                    "schema": self.schema(PROBLEM_DETAILS),
+                    "examples": {name: {"value": one["problem"]} for name, one in examples.items()},
+                },
+            },
+        }
 
     def schemes(self, operation: Operation) -> list[dict[str, list[str]]]:
         """The ways to say who one is: of the headers of each, all are needed."""
@@ -205,3 +279,20 @@ class _Writer:
         if isinstance(value, list | tuple):
             return [self.plain(one) for one in value]
         return value
+
+
+def _header(about: Any, required: bool) -> dict[str, Any]:
+    return {"description": about, "required": required, "schema": {"type": "string"}}
+
+
+def _links(operation: Operation) -> dict[str, Any]:
+    """Where an answer leads: from a creation to what may be done with the row, from a list to its first one."""
+    shown = getattr(operation.view, "representation", None)
+    where = {"create": "{0.singular}/id", "list": "{0.plural}/0/id"}.get(operation.action)
+    if not shown or not where:
+        return {}
+    return {
+        one.id: {"operationId": one.id, "parameters": {"id": f"$response.body#/{where.format(shown)}"}}
+        for one in operations().values()
+        if one.path == f"{operation.path}/{{id}}"
+    }

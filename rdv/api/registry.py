@@ -67,6 +67,7 @@ class Answer:
     body: Schema | None = None
     example: Callable[[], Any] | None = None
     headers: Mapping[str, Sentence] = field(default_factory=dict)
+    sometimes: Sequence[str] = ()  # of the headers, those that not every answer has
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from . import idempotency, prefer
 from .asking import OF_A_LIST, OF_ANY, Asked, asked_of_a_list, asked_of_one, asks
 from .conditional import refuse_stale
 from .deprecation import note
-from .described import DescribedResource, DescribedView
+from .described import LONGEST_REASON, DescribedResource, DescribedView
 from .errors import (
     FORBIDDEN,
     Busy,
@@ -63,7 +63,6 @@ Result = TypeVar("Result")
 READING = ("GET", "HEAD", "OPTIONS")
 VERSION = "version"  # the column that grows with each change of a row, where a model has one
 KEY_IN_ADDRESS = "api_key"  # for old tools, where it is allowed
-LONGEST_REASON = 1000  # characters
 REASON_REQUIRED = _("doit être donné dans l'adresse : ?reason=…")
 
 
