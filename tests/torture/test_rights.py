@@ -29,6 +29,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from absences.models import Absence
+from absences.views import Absences
 from agents.authentication import signature
 from agents.models import Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, RecordEntry
 from agents.record.refusals import bound
@@ -131,6 +132,11 @@ def _absences_listed(settled: Settled, caller: Person, dice: random.Random) -> N
         query = {filter: sent for filter, (sent, _meant) in asked.items()}
         expected = oracle.listed_absences(world, caller, {filter: meant for filter, (_sent, meant) in asked.items()})
         assert settled.listed(who, "absences", query) == [settled.absences[name].pk for name in expected], (who, query)
+    # All have the marks of the world among their words; whatever more is shown of them, and in whatever order.
+    more = {"q": "ZQ", "sort": dice.choice(("title", "-updated_at")), "expand": ",".join(Absences.expansions)}
+    assert sorted(settled.listed(who, "absences", more, kinds=settled.all_kinds)) == sorted(ids)
+    hidden = {"q": mark("absence", dice.choice(sorted(world.absences.keys() - set(visible)) or ["none"]))}
+    assert settled.listed(who, "absences", hidden) == []
     # Page after page; and from any place in the order, even that of an absence out of sight.
     pages = [settled.ask(who, "GET", "absences", query={"per": 2, "page": page}).json() for page in (1, 2, 3, 4, 5)]
     assert [shown["id"] for page in pages for shown in page["absences"]] == ids
@@ -321,6 +327,9 @@ def _lists(settled: Settled, caller: Person, plural: str, expected: list[int]) -
         plural,
     )
     assert int(settled.ask(caller.name, "HEAD", plural)["X-Total-Count"]) == len(expected)
+    more = {"agents": "services,organisations.territory", "organisations": "territory", "services": ""}[plural]
+    asked = {"q": "ZQ", "sort": "-id", "expand": more}
+    assert settled.listed(caller.name, plural, asked, kinds=settled.all_kinds) == sorted(expected, reverse=True)
     # What is no filter of this list narrows nothing, and widens nothing.
     beside = {"id": NOBODY, "pk": NOBODY, "agent_id": NOBODY, "territory_id": 1, "title": "x", "from": "2026-01-01"}
     assert sorted(settled.listed(caller.name, plural, beside)) == sorted(expected)

@@ -278,6 +278,19 @@ def test_the_record_goes_by_its_instants(cast, sign_in, now):
         assert walked(client, f"/api/v1/audit?sort={sort}&cursor=&per=2", "entries") == newest[::-1]
 
 
+def test_the_record_goes_in_order_also_where_it_is_long(cast, sign_in, now, monkeypatch):
+    """There it is asked for in another way, along its own order."""
+    client = sign_in(cast.martine)
+    for number in range(4):
+        now.tick(10)
+        client.patch(f"/api/v1/organisations/{cast.mds.pk}", {"name": f"MDS {number}"})
+    newest = listed(client, "/api/v1/audit", "entries")
+    monkeypatch.setattr("agents.views.record.COUNTED", 1)
+    for sort in ("at", "id"):
+        assert listed(client, f"/api/v1/audit?sort={sort}", "entries") == newest[::-1]
+        assert walked(client, f"/api/v1/audit?sort=-{sort}&cursor=&per=2", "entries") == newest
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_order_has_an_index_or_few_rows(view):
     """Agents, organisations, services and keys are few: those that one caller sees are put in order at once. Of
