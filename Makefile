@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
-	bench-check bench-growth bench-overload bench-servers torture audit pins parts
+	bench-check bench-growth bench-overload bench-servers conformance torture audit pins parts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -34,6 +34,10 @@ test-postgres: $(VENV)/.installed ## the suite on PostgreSQL: DATABASE_URL's, or
 torture: $(VENV)/.installed ## the promises of docs/guarantees.md at length, on both databases; hours
 	TORTURE=long $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
 	TORTURE=long bin/with-postgres $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)
+
+conformance: $(VENV)/.installed ## whether a server keeps the contract (ADDRESS=https://… DIRECTORY=directory.json; ARGS=--sections lists)
+	$(PYTEST) -p conformance.plugin --pyargs conformance $(if $(ADDRESS),--address $(ADDRESS)) \
+		$(if $(DIRECTORY),--directory $(DIRECTORY)) $(ARGS)
 
 check: lint types migrations deploy-check coherence audit test test-postgres ## all that CI checks, but for bench-check
 

@@ -1,0 +1,227 @@
+"""The conformance kit holds our own server to the contract, and sees whoever lies about it (tests/lies.py)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.client import MASK, Secrets
+from conformance.directory import Directory
+from conformance.sections import SECTIONS, is_within, order
+
+from .oracle import Person, World, agents_of_organisation, sees, visible_services
+from .server import ROOT, Server, fresh_database
+
+KIT = ROOT / "conformance"
+DIRECTORY = KIT / "directory.json"
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory):
+    """A server with nothing but the kit's directory. Behind the proxy that lies, each lie has an address of its own."""
+    folder = tmp_path_factory.mktemp("conformance")
+    with fresh_database(folder) as database:
+        server = Server(folder, database, RDV_SIGN_IN_LIMIT="10/15m", RDV_TRUSTED_PROXIES="1")
+        try:
+            server.start()
+            server.manage("provision", str(DIRECTORY))
+            yield server
+        finally:
+            server.stop()
+
+
+def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The kit as its users run it, from elsewhere."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "conformance.plugin", "--pyargs", "conformance", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def absences(server: Server) -> str:
+    return server.manage("shell", "-v", "0", "-c", COUNT).strip()
+
+
+COUNT = """
+from absences.models import Absence
+from agents.models import ClientToken, Organisation
+print(Absence.objects.count(), ClientToken.objects.filter(revoked_at=None).count(),
+      list(Organisation.objects.order_by("pk").values_list("name", "phone_number", "email", "verticale")))
+"""
+
+
+@pytest.mark.live
+def test_our_server_keeps_every_promise_and_is_left_as_it_was(applied, tmp_path):
+    before = absences(applied)
+    done = run("--address", applied.address, "--directory", str(DIRECTORY), "--rate", "0", "-q", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert " passed in " in last
+    assert "skipped" not in last, done.stdout
+    assert "promises that were not checked" not in done.stdout
+    assert absences(applied) == before
+
+
+@pytest.mark.live
+@pytest.mark.skipif(os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="a lie is a lie on any database")
+def test_every_lie_is_noticed_in_the_section_that_it_concerns(applied):
+    """And the test that noticed it passes when the same proxy tells the truth."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.lies", applied.address, str(DIRECTORY)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    caught: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    assert len(caught) > 130
+    assert [lie for lie, found in caught.items() if not found["noticed"]] == []
+    assert [lie for lie, found in caught.items() if not found["passes"]] == []
+    # Every section that has tests has lies that these notice.
+    untold = {section for section in SECTIONS if not any(lie.split()[0] == section for lie in caught)}
+    assert {section for section in untold if not SECTIONS[section].untested} == {"+filters", "+languages", "+limits"}
+
+
+@pytest.mark.live
+def test_a_failure_tells_the_section_the_request_and_the_answer_and_no_secret(applied, tmp_path):
+    """With a file that says less than the server knows: an admin who is said to be none."""
+    document = json.loads(DIRECTORY.read_text(encoding="utf-8"))
+    adele = next(agent for agent in document["agents"] if agent["first_name"] == "Adèle")
+    adele["roles"][0]["access_level"] = "basic"
+    lie = tmp_path / "lie.json"
+    lie.write_text(json.dumps(document), encoding="utf-8")
+    done = run(
+        *("--address", applied.address, "--directory", str(lie), "--rate", "0", "--only", "3.3", "-q"),
+        folder=tmp_path,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert done.returncode == 1
+    assert "contract 3.3: Who sees and may do what" in done.stdout
+    assert "> GET " in done.stdout
+    assert "> access-token: " + MASK in done.stdout
+    assert "< 200" in done.stdout
+    for agent in document["agents"]:
+        assert agent.get("password", "\0") not in done.stdout
+
+
+def test_the_sections_are_printed_with_their_tests_and_each_has_some_or_a_reason(tmp_path):
+    done = run("--sections", folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tests: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        section = next((name for name in SECTIONS if line == f"{name}  {SECTIONS[name].title}"), None)
+        if section:
+            tests[section] = []
+        elif tests and line.startswith("      "):
+            tests[list(tests)[-1]].append(line.strip())
+    assert list(tests) == list(SECTIONS)
+    for section, (_title, untested) in SECTIONS.items():
+        assert tests[section] == [f"- no test: {untested}"] if untested else len(tests[section]) > 0, section
+        assert untested or not tests[section][0].startswith("- no test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "needs --address and --directory"),
+        (["--address", "rdv.example", "--directory", str(DIRECTORY)], "begins with http:// or https://"),
+        (["--address", "http://127.0.0.1:1", "--directory", "nothing.json"], "nothing.json cannot be read"),
+        (["--address", "http://127.0.0.1:1", "--directory", "list.json"], "list.json is no directory file"),
+        (["--address", "http://127.0.0.1:1", "--directory", str(DIRECTORY), "--only", "9.9"], "no such section"),
+    ],
+)
+def test_what_the_kit_needs_is_said_in_a_sentence(tmp_path, arguments, sentence):
+    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
+    done = run(*arguments, folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 4
+    assert sentence in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_a_failure_that_says_so(tmp_path):
+    given = (
+        "--address",
+        "http://127.0.0.1:9",
+        "--directory",
+        str(DIRECTORY),
+        "--rate",
+        "0",
+        "--only",
+        "2.2",
+        "-x",
+        "-q",
+    )
+    done = run(*given, folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 1
+    assert "no answer (ConnectError" in done.stdout
+
+
+def test_what_a_file_cannot_show_is_skipped_and_listed_at_the_end(applied, tmp_path):
+    """Of a file with one agent, that sees nobody else: the promise is named, and why it was not checked."""
+    document = json.loads(DIRECTORY.read_text(encoding="utf-8"))
+    adele = [agent for agent in document["agents"] if agent["first_name"] == "Adèle"]
+    small = tmp_path / "small.json"
+    small.write_text(json.dumps({**document, "agents": adele, "absences": []}), encoding="utf-8")
+    given = ("--address", applied.address, "--directory", str(small), "--rate", "0", "--only", "1.9", "-q")
+    done = run(*given, folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 0, done.stdout
+    assert "promises that were not checked" in done.stdout
+    assert "1.9  an absence out of sight" in done.stdout
+    assert "the directory file has nobody" in done.stdout
+
+
+def test_a_section_is_within_those_that_begin_as_it_does():
+    assert is_within("1.10", "1")
+    assert is_within("1.10", "1.10")
+    assert not is_within("1.10", "1.1")
+    assert order("1.2") < order("1.10") < order("2.1")
+
+
+def test_a_secret_is_masked_in_every_writing():
+    secrets = Secrets()
+    secrets.add('mot "de" passe+é')
+    for text in ('{"p":"mot \\"de\\" passe+\\u00e9"}', "p=mot+%22de%22+passe%2B%C3%A9", 'p=mot "de" passe+é'):
+        assert "passe" not in secrets.mask(text)
+        assert MASK in secrets.mask(text)
+
+
+def test_who_sees_whom_is_as_our_own_oracle_says():
+    """Two readings of the contract, made apart: that of the kit, over the file, and that of tests/oracle.py."""
+    kit = Directory.read(DIRECTORY)
+    world = World(
+        organisations={name: number for number, name in kit.places},
+        services=tuple(kit.services),
+        secretariats=frozenset(kit.secretariats),
+        people=tuple(
+            Person(
+                name=agent.email,
+                services=agent.services,
+                roles={name: level for (_number, name), level in agent.roles.items()},
+                territories=agent.territories,
+                active=agent.active,
+            )
+            for agent in kit.agents
+        ),
+        absences={},
+    )
+    assert len(kit.agents) > 10
+    for a in kit.agents:
+        for b in kit.agents:
+            assert kit.sees(a, b) == sees(world, world.person(a.email), world.person(b.email)), (a.email, b.email)
+        for place in kit.places:
+            expected = agents_of_organisation(world, world.person(a.email), place[1])
+            assert kit.of_place(a, place) == expected, (a.email, place)
+        assert kit.services_shown_to(a) == visible_services(world, world.person(a.email)), a.email
