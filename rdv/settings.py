@@ -408,8 +408,9 @@ CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "PUT"]
 CORS_EXPOSE_HEADERS = [
     *("client", "uid", "access-token"),  # contract 1.2; the rest is ours
-    *("Deprecation", "ETag", "Link", "Location", "Retry-After", "Sunset"),
-    *("X-API-Version", "X-Request-Id", "X-Total-Count"),
+    *("Deprecation", "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit-Limit"),
+    *("RateLimit-Remaining", "Retry-After", "Sunset", "WWW-Authenticate", "X-API-Version", "X-Request-Id"),
+    *("X-Total-Count", "X-Unknown-Parameters"),
 ]
 CORS_PREFLIGHT_MAX_AGE = 7200
 

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
+from rdv.api.errors import PROBLEM
 from rdv.api.middleware import FIXED_HEADERS
 from tests.server import ROOT, Server
 from tests.server import server as server
@@ -203,6 +204,7 @@ RIGHT = {
     "to": ["2026-12-31", "2026-12-31T10:00:00"],
     "everywhere": ["false"],
 }
+STARTS = [*["/api/v1"] * 6, "/api/1", "/api/latest", "/api", "/api/v2"]
 LETTERS = "abcé€🦆 '\"<>&;=?#/\\%+\t\x00\x01\x1f\x7f\x85\u2028\ud800"
 FORM = "application/x-www-form-urlencoded"
 TYPES = [
@@ -213,7 +215,10 @@ TYPES = [
     *("image/png", "", "/", ";", "application/", "a" * 500, "application/x-www-form-urlencoded; charset=utf-16"),
 ]
 ODD_HEADERS: dict[str, list[str]] = {
-    "Accept": ["text/html", "*/*;q=0", "application/xml", "é", "application/json; version=9", "," * 500],
+    "Accept": [
+        *("text/html", "*/*;q=0", "application/xml", "é", "application/json; version=9", "," * 500),
+        *("application/problem+json", "application/problem+json;q=é, */*;q=0.1"),
+    ],
     "Accept-Language": [
         "en",
         "en-GB;q=0.1, fr",
@@ -258,6 +263,7 @@ ODD_HEADERS: dict[str, list[str]] = {
     "User-Agent": ["", "é", "a" * 4000],
     "Authorization": ["Bearer", "Bearer é", "Basic YTpi", "Bearer bnVsbA==", "Bearer e30=", "Bearer " + "A" * 4000],
     "X-Agent-Auth-Signature": ["", "0" * 64, "é"],
+    "X-API-Version": ["1", "99", "latest", "3.14", "é", "", "1" * 4000],
     "Upgrade": ["websocket", "h2c"],
     "Connection": ["close", "Upgrade", "keep-alive, content-length"],
     "Content-Encoding": ["gzip", "x"],
@@ -282,7 +288,7 @@ class Request:
             self.method, self.route = self.chance.choice(SERVED)
         self.credential = credential if credential and self.chance.random() < 0.95 else None
         self.headers = {"Host": "127.0.0.1", **(self.credential or {})}
-        self.target = f"/api/v1/{self.path()}{self.query()}"
+        self.target = f"{self.chance.choice(STARTS)}/{self.path()}{self.query()}"
         body, content_type = self.body()
         self.headers["Content-Type"] = content_type
         for name in self.chance.sample(sorted(ODD_HEADERS), self.chance.choice((0, 0, 0, 1, 1, 2, 4))):
@@ -491,9 +497,13 @@ def hold(status: int, headers: Any, body: bytes, method: str) -> None:
     if not body:
         assert status in (204, 304) or method == "HEAD" or (status, method) == (200, "OPTIONS")
         return
-    assert headers["Content-Type"] == ("application/json" if status == 429 else "application/json; charset=utf-8")
     document = json.loads(body)
     assert isinstance(document, dict)
+    if headers["Content-Type"] == PROBLEM:
+        assert (document["status"], document["request_id"]) == (status, headers["X-Request-Id"])
+        assert document["type"].endswith(f"/erreurs/{document['code']}")
+        return
+    assert headers["Content-Type"] == ("application/json" if status == 429 else "application/json; charset=utf-8")
     if status >= 400:
         check_shape(status, headers, body)
         if status == 422 and isinstance(document["errors"], dict) and "full_messages" not in document["errors"]:

@@ -48,7 +48,7 @@ def test_any_origin_may_read_the_answer_and_its_credential(cast, sign_in, origin
     assert answer["Access-Control-Allow-Origin"] == "*"
     exposed = answer["Access-Control-Expose-Headers"].split(", ")
     assert exposed[:3] == ["client", "uid", "access-token"]
-    assert {"ETag", "Link", "X-API-Version", "X-Request-Id", "X-Total-Count"} <= set(exposed[3:])
+    assert {"ETag", "Link", "Retry-After", "X-API-Version", "X-Request-Id", "X-Total-Count"} <= set(exposed[3:])
 
 
 def test_errors_may_be_read_too(anonymous, db):
