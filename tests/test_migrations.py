@@ -14,6 +14,11 @@ from django.apps import apps
 print({model._meta.label: model.objects.count() for model in apps.get_app_config("agents").get_models()
        if model._meta.object_name in ("Agent", "AgentRole", "Organisation", "ShownOrganisation")})
 """
+FOLDED = """
+from agents.models import Agent, Organisation, Service
+print(list(Agent.objects.order_by("pk").values_list("folded_last_name", "folded_first_name", "folded_email")))
+print([list(model.objects.order_by("pk").values_list("folded_name")) for model in (Organisation, Service)])
+"""
 TRIGGERS = """
 from absences.derived import TALLIES
 from agents.derived import KEY_VERSIONS, ORGANISATION_VERSIONS, SHOWN
@@ -34,7 +39,11 @@ def test_a_database_in_use_goes_back_and_forth_and_its_triggers_are_there_again(
         server.manage("demo")
         before = server.manage("shell", "--no-imports", "-c", COUNT)
         assert "'agents.Organisation': 12" in before
+        folded = server.manage("shell", "--no-imports", "-c", FOLDED)
+        assert "martine@demo" in folded
         server.manage("migrate", "--verbosity", "0", "agents", BEFORE_A_TABLE_WAS_REMADE)
         server.manage("migrate", "--verbosity", "0")
         assert server.manage("shell", "--no-imports", "-c", COUNT) == before
+        # Of rows that were there before them, columns that follow others are filled in.
+        assert server.manage("shell", "--no-imports", "-c", FOLDED) == folded
         assert server.manage("shell", "--no-imports", "-c", TRIGGERS).strip() == "set()"

@@ -4,10 +4,6 @@ import rdv.api.folded
 from django.db import migrations
 
 
-def fill(apps, schema_editor):
-    rdv.api.folded.fill(apps, schema_editor, "agents", "AccessKey", "Agent", "Organisation", "Service")
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -60,5 +56,4 @@ class Migration(migrations.Migration):
             name='folded_short_name',
             field=rdv.api.folded.FoldedField(null=True, of='short_name'),
         ),
-        migrations.RunPython(fill, migrations.RunPython.noop),
     ]

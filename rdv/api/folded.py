@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Func, Lookup, Q, QuerySet
 
 from .folding import fold
+
+# Rows that are filled at a time.
+BATCH = 500
 
 
 class FoldedField(models.TextField):
@@ -97,18 +100,20 @@ def holding(queryset: QuerySet[Any], words: Collection[str], *columns: str) -> Q
     return queryset
 
 
-def fill(apps: Any, editor: Any, app: str, *names: str) -> None:
-    """In a migration: the folded columns of rows that were there before them."""
-    for name in names:
-        model = apps.get_model(app, name)
-        folded = _folded(model)
-        rows = model._default_manager.using(editor.connection.alias).order_by("pk")
-        batch: list[Any] = []
-        for row in rows.only("pk", *(field.of for field in folded)).iterator(chunk_size=1000):
-            for field in folded:
-                field.pre_save(row, add=False)
-            batch.append(row)
-            if len(batch) == 1000:
-                rows.bulk_update(batch, [field.name for field in folded])
-                batch = []
-        rows.bulk_update(batch, [field.name for field in folded])
+def fill(model: Any, using: str) -> None:
+    """In a migration: the folded columns of rows that were there before them. Some rows at a time, locked, so that
+    whoever changes one meanwhile is not undone.
+    """
+    folded = _folded(model)
+    rows = model._default_manager.using(using).order_by("pk").only("pk", *(field.of for field in folded))
+    last = 0
+    while True:
+        with transaction.atomic(using=using):
+            batch = list(rows.select_for_update().filter(pk__gt=last)[:BATCH])
+            for row in batch:
+                for field in folded:
+                    field.pre_save(row, add=False)
+            rows.bulk_update(batch, [field.name for field in folded])
+        if len(batch) < BATCH:
+            return
+        last = batch[-1].pk

@@ -17,6 +17,7 @@ from agents.models import AccessKey, Agent
 from agents.views.directory import Agents, Organisations, Services
 from agents.views.keys import Tokens
 from agents.views.record import Audit
+from rdv.api.folded import fill
 from rdv.api.folding import fold
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory, ServiceFactory
 from tests.wire.test_cursor import listed, walked
@@ -334,3 +335,12 @@ def test_what_is_folded_follows_whatever_is_saved(cast):
     read.last_name = "Zoé"
     read.save()
     assert Agent.objects.get(pk=agent.pk).folded_last_name == "zoe"
+
+
+def test_rows_from_before_are_filled_some_at_a_time(cast, monkeypatch):
+    monkeypatch.setattr("rdv.api.folded.BATCH", 2)
+    names = list(Agent.objects.order_by("pk").values_list("folded_last_name", "folded_email"))
+    Agent.objects.update(folded_last_name=None, folded_email="?")
+    fill(Agent, "default")
+    assert list(Agent.objects.order_by("pk").values_list("folded_last_name", "folded_email")) == names
+    assert len(names) > 4
