@@ -51,6 +51,8 @@ class App:
                 self.server = value
             elif name == "--profile":
                 self.profile = value
+            elif name == "--act-for":
+                self.act_for = value
 
     def tell(self, text: str) -> None:
         """To whoever sits there, beside the result."""
@@ -60,6 +62,10 @@ class App:
         """What may be left unsaid."""
         if not self.quiet:
             self.tell(text)
+
+    def _show(self, line: str) -> None:
+        if self.verbose:
+            self.tell(line)
 
     @cached_property
     def files(self) -> Files:
@@ -76,9 +82,9 @@ class App:
         configuration = self.configuration
         client = Client(
             configuration,
-            tell=self.note if not self.verbose else self.tell,
+            tell=self.note,
+            show=self._show,
             renewed=self._renewed,
-            verbose=self.verbose,
             transport=self.transport,
             sleep=self.sleep,
         )

@@ -58,7 +58,8 @@ class Unreachable(Failure):
 
 
 class Client:
-    """Speaks to the server of a configuration. `tell` is for people; `renewed` is given the headers of a triple that
+    """Speaks to the server of a configuration. `tell` is for people, `show` for those who ask what
+    is exchanged; `renewed` is given the headers of a triple that
     the server has renewed.
     """
 
@@ -67,8 +68,8 @@ class Client:
         configuration: Configuration,
         *,
         tell: Callable[[str], None],
+        show: Callable[[str], None] = lambda line: None,
         renewed: Callable[[Mapping[str, str]], None] = lambda triple: None,
-        verbose: bool = False,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -82,7 +83,7 @@ class Client:
         self.url = configuration.url
         self.credential = configuration.credential
         self.act_for = configuration.act_for
-        self._tell, self._renewed, self._verbose, self._sleep = tell, renewed, verbose, sleep
+        self._tell, self._line, self._renewed, self._sleep = tell, show, renewed, sleep
         self._http = httpx.Client(
             transport=transport,
             timeout=httpx.Timeout(configuration.timeout, connect=min(configuration.timeout, 10)),
@@ -133,19 +134,17 @@ class Client:
             headers=dict(headers),
             **content,
         )
-        if self._verbose:
-            query = urlencode([(name, "…" if SECRET.search(name) else value) for name, value in request.query])
-            self._tell(f"> {built.method} {self.url}{request.path}{'?' * bool(query)}{query}")
-            self._show(">", built.headers)
+        query = urlencode([(name, "…" if SECRET.search(name) else value) for name, value in request.query])
+        self._line(f"> {built.method} {self.url}{request.path}{'?' * bool(query)}{query}")
+        self._show(">", built.headers)
         try:
             response = self._http.send(built)
         except httpx.HTTPError as error:
             return None, Unreachable(self.url, error)
         except httpx.InvalidURL as error:
             raise Failure(USAGE, f"{self.url}{request.path}: {error}") from None
-        if self._verbose:
-            self._tell(f"< {response.status_code} {response.reason_phrase}")
-            self._show("<", response.headers)
+        self._line(f"< {response.status_code} {response.reason_phrase}")
+        self._show("<", response.headers)
         self._keep(request, response)
         return response, None
 
@@ -198,7 +197,7 @@ class Client:
 
     def _show(self, mark: str, headers: httpx.Headers) -> None:
         for name, value in headers.items():
-            self._tell(f"{mark} {name}: {'…' if name.lower() in SECRETS else value}")
+            self._line(f"{mark} {name}: {'…' if name.lower() in SECRETS else value}")
 
 
 def _answered(request: Request, response: httpx.Response) -> bool:
@@ -236,7 +235,7 @@ def _why(error: httpx.HTTPError) -> tuple[str, str]:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
             return "tls", say(
                 f"son certificat ou TLS n'est pas valable ({reason}).",
                 f"its certificate or TLS will not do ({reason}).",

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from .failures import OTHER, USAGE, Failure, join
@@ -92,7 +92,13 @@ class Files:
             raise Failure(USAGE, f"{self.written}: {problem}") from None
         profiles = content.get("profiles", {})
         self._known(content, {"profile", "profiles"}, "")
+        if not isinstance(content.get("profile", ""), str):
+            self._wrong("profile")
+        if not isinstance(profiles, dict):
+            self._wrong("profiles")
         for name, profile in profiles.items():
+            if not isinstance(profile, dict):
+                self._wrong(f"profiles.{name}")
             self._known(profile, set(KEYS), f"profiles.{name}.")
             for key, value in profile.items():
                 if isinstance(value, bool) or not isinstance(value, KEYS[key]):  # type: ignore[arg-type]
@@ -115,7 +121,10 @@ class Files:
                 say("  Supprimez-le, puis rdv sign-in.", "  Delete it, then rdv sign-in."),
             ) from None
         self.check(self.kept, secret=True)
-        return content if isinstance(content, dict) else {}
+        # What a stranger's hand left there is nobody's session.
+        return (
+            {name: one for name, one in content.items() if isinstance(one, dict)} if isinstance(content, dict) else {}
+        )
 
     @contextmanager
     def changing(self) -> Iterator[dict[str, Any]]:
@@ -150,7 +159,7 @@ class Files:
                 + hint,
             )
 
-    def _wrong(self, name: str, expected: str = "") -> None:
+    def _wrong(self, name: str, expected: str = "") -> NoReturn:
         raise Failure(
             USAGE,
             say(f"{self.written} : {name} n'est pas valable.", f"{self.written}: {name} will not do.")

@@ -38,6 +38,11 @@ class Parameter:
         return None if "anyOf" in self.schema else self.schema.get("enum")
 
     @property
+    def names(self) -> list[str]:
+        """Of a list of names with commas: those that it may have."""
+        return list(self.schema.get("x-names", ()))
+
+    @property
     def many(self) -> bool:
         return "array" in self.types
 
@@ -209,17 +214,21 @@ class _Reader:
             for name, one in members.items():
                 if one.get("type") == "array":
                     return name, tuple(self.columns(self.plain(one["items"])))
-        only = next(iter(members.values())) if len(members) == 1 else {}
-        return None, tuple(self.columns(only if "properties" in only else schema))
+        only = self.thing(next(iter(members.values()))) if len(members) == 1 else {}
+        return None, tuple(self.columns(only or schema))
 
     def columns(self, schema: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[str]:
-        for name, one in schema.get("properties", {}).items():
-            plain = self.plain(one)
-            inner = next((p for p in map(self.plain, (plain, *plain.get("anyOf", ()))) if "properties" in p), None)
+        for name, one in self.thing(schema).get("properties", {}).items():
+            inner = self.thing(one)
             if inner and depth < 2:
                 yield from self.columns(inner, f"{prefix}{name}.", depth + 1)
             else:
                 yield f"{prefix}{name}"
+
+    def thing(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The object that a schema is of, the first of several; nothing when it is of none."""
+        plain = self.plain(schema)
+        return next((one for one in map(self.plain, (plain, *plain.get("anyOf", ()))) if "properties" in one), {})
 
     def plain(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """The value itself, where there is a reference to it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
-from click.shell_completion import ShellComplete, get_completion_class
+from click.shell_completion import ShellComplete, get_completion_class, shell_complete
 
 from . import manual
 from .app import App
@@ -224,9 +224,17 @@ def main(
 
 
 def _run(app: App, arguments: Sequence[str]) -> int:
-    code = root().main(list(arguments), prog_name="rdv", complete_var=COMPLETE, standalone_mode=False, obj=app)
+    command = root()
+    if app.environment.get(COMPLETE):
+        return shell_complete(command, {"obj": app}, "rdv", COMPLETE, app.environment[COMPLETE])
+    # Not `command.main()`, which has ends of its own for an interruption and for a reader that has enough.
+    try:
+        with command.make_context("rdv", list(arguments), obj=app) as ctx:
+            command.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     sys.stdout.flush()
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _tell(app: App, lines: list[str]) -> None:

@@ -277,6 +277,8 @@ def _told(param: click.Parameter) -> str:
         told.append(join([str(choice) for choice in choices if choice is not None]) + ".")
     if "maxLength" in schema:
         told.append(say(f"{schema['maxLength']} caractères au plus.", f"{schema['maxLength']} characters at most."))
+    if parameter.names:
+        told.append(join(parameter.names) + ".")
     examples = schema.get("examples")
     if examples:
         told.append(say(f"Par exemple {examples[0]}.", f"For example {examples[0]}."))

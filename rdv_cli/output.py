@@ -71,7 +71,9 @@ class Output:
     def _console(self) -> Any:
         from rich.console import Console
 
-        return Console(file=self.stream, width=self._width(), no_color="NO_COLOR" in self.environment, highlight=False)
+        plain = "NO_COLOR" in self.environment
+        system = None if plain else "auto"
+        return Console(file=self.stream, width=self._width(), color_system=system, highlight=False)  # type: ignore[arg-type]
 
     def _width(self) -> int:
         return shutil.get_terminal_size((120, 24)).columns

@@ -79,6 +79,11 @@ class Value(click.ParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
         if incomplete.startswith("@"):
             return [CompletionItem(incomplete[1:], type="file")]
+        if self.parameter.names:
+            before, comma, last = incomplete.rpartition(",")
+            signs = ("", "-") if self.parameter.name == "sort" else ("",)
+            names = [sign + name for sign in signs for name in self.parameter.names]
+            return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
         choices = self.parameter.choices or self.parameter.schema.get("items", {}).get("enum") or ()
         return [CompletionItem(one) for one in map(str, filter(None, choices)) if one.startswith(incomplete)]
 
@@ -89,6 +94,8 @@ def metavar(parameter: Parameter) -> str:
     choices = schema.get("enum") if "anyOf" not in schema else None
     if choices and len(choices) <= 8:
         return "|".join(str(choice) for choice in choices if choice is not None)
+    if parameter.names:
+        return say("NOMS", "NAMES")
     if schema.get("format") == "date":
         return say("AAAA-MM-JJ", "YYYY-MM-DD")
     if parameter.secret:

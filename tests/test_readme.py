@@ -45,13 +45,14 @@ def shell(demo_server, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     environment = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{ROOT}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHON": sys.executable,  # what bin/rdv runs with
         "HOME": str(home),
         "HTTPIE_CONFIG_DIR": str(home),
         "LANG": "C.UTF-8",
     }
 
-    def run(script: str, *prelude: str) -> subprocess.CompletedProcess[str]:
+    def run(script: str, *prelude: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         # HTTPie fails on 4xx when asked to; the README's reader sees the status instead.
         script = script.replace("http://127.0.0.1:8000", demo_server.address)
         script = re.sub(r"^http ", "http --ignore-stdin --check-status ", script, flags=re.MULTILINE)
@@ -59,6 +60,7 @@ def shell(demo_server, tmp_path):
             ["bash", "-euo", "pipefail", "-c", "\n".join((*prelude, script))],
             cwd=home,
             env=environment,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=120,
@@ -77,6 +79,18 @@ def test_the_lines_for_httpie_sign_in_list_create_change_and_delete(shell):
         if status:
             assert '"start_time"' in done.stdout
     assert len(blocks("httpie")) == 4
+
+
+@pytest.mark.live
+def test_the_lines_for_rdv_sign_in_explain_list_create_and_look(shell):
+    ((script, _status),) = blocks("rdv")
+    done = shell(script, typed="123456\n")
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    assert '"title": "Formation"' in done.stdout
+    assert "CODES DE SORTIE" in done.stdout
+    written = shell("head -n 1 absences.csv; wc -l < absences.csv").stdout.splitlines()
+    assert written[0] == "id,first_day,title,agent.email"
+    assert int(written[1]) > 100
 
 
 @pytest.mark.live
