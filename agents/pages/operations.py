@@ -27,6 +27,7 @@ from agents.authentication import SessionAuthentication, SessionCredential
 from agents.models import Agent
 from rdv.api import lines, within
 from rdv.api.client import origin
+from rdv.api.errors import InsufficientScope
 from rdv.api.folding import fold
 from rdv.api.middleware import FIXED_HEADERS
 from rdv.api.problems import PROBLEMS
@@ -209,7 +210,6 @@ def _errors(operation: Operation) -> list[tuple[int, str, list[Any]]]:
 
 
 def _asked(request: HttpRequest, operation: Operation, sent: Sent) -> lines.Asked:
-    ways = {way.name for way in operation.ways}
     secrets = {one.name: one.name.upper() for one in operation.parameters if is_secret(one)}
     return lines.Asked(
         operation.method,
@@ -217,9 +217,18 @@ def _asked(request: HttpRequest, operation: Operation, sent: Sent) -> lines.Aske
         sent.query,
         sent.headers,
         sent.body | dict.fromkeys(secrets, "") if _has_body(operation) else None,  # whatever was typed
-        lines.WITH_KEY if "bearer" in ways else lines.WITH_TRIPLE if ways else {},
+        _credential(operation),
         secrets,
     )
+
+
+def _credential(operation: Operation) -> lines.Headers:
+    """A key where one will do. Where the operation itself, and not the scope of the key, refuses, none will."""
+    ways = {way.name for way in operation.ways}
+    no_key = any(isinstance(error, InsufficientScope) for error in operation.described.errors)
+    if "bearer" in ways and not no_key:
+        return lines.WITH_KEY
+    return lines.WITH_TRIPLE if ways else {}
 
 
 def _path(operation: Operation, sent: Sent) -> dict[str, str]:

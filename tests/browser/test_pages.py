@@ -78,7 +78,7 @@ class Visitor:
         self.page.set_default_timeout(15_000)
 
     def _asked(self, request: Any) -> None:
-        if not request.url.startswith(self.server.address):
+        if not request.url.removeprefix("blob:").startswith((self.server.address, "data:")):
             self.elsewhere.append(request.url)
 
     def _said(self, message: Any) -> None:
