@@ -94,6 +94,7 @@ for app in ("agents", "absences"):
         if model._meta.managed and not model._meta.proxy:
             rows = [row for row in model.objects.order_by("pk").values() if "last_login" in row or mine(row)]
             key = model._meta.label
+            rows = [row for row in rows if row.get("action") != "sign_in_failed"]  # a stranger's too is told
             if key == "agents.Agent":
                 for row in rows: row.pop("last_login")
                 rows = [row for row in rows if not sight or row["id"] in sight["agents"]]
