@@ -144,7 +144,7 @@ class Parameters(dict[str, Any]):
     """The parameters of a request, merged: the path beats the query string, which beats the body.
 
     `body_unread` is true when a body was sent that contributed nothing because of its type; `sent` are the names that
-    were not in the path.
+    were not in the path, `in_address` what stood in the query string.
     Raises MalformedRequest (bad JSON, invalid UTF-8, NUL characters, too many levels) and PayloadTooLarge.
     """
 
@@ -155,7 +155,8 @@ class Parameters(dict[str, Any]):
         _utf8(request.META.get("QUERY_STRING", "").encode("latin-1"))
         content: Any = request.data if body else {}
         self.body_unread = isinstance(content, UnreadBody)
-        sent = {**_flat(content), **_flat(request.query_params)}
+        self.in_address = _flat(request.query_params)
+        sent = {**_flat(content), **self.in_address}
         self.sent = sent.keys()
         super().__init__({**sent, **path})
         _refuse_unspeakable(self)

@@ -107,8 +107,8 @@ def asked_order(
     """The order that `sort` and `order` ask for, None for the list's own; and what is wrong with them.
 
     `sort` names columns of `sorts`, the wire's names, with commas. Those with a "-" go down, and all of them do with
-    `order=desc`. A name that comes twice counts once. Rows that are equal in all of them
-    follow by their id, in the direction of the last one.
+    `order=desc`. A name that comes twice counts once. Rows that are equal in all of them follow by their id, in the
+    direction of the last one.
     """
     failures: dict[str, list[ValidationError]] = {}
     direction = params.get("order")

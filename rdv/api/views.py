@@ -291,9 +291,11 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         return self.as_usual()
 
     def _ask_of_one(self) -> None:
-        """Before anything is done: an answer that cannot be given must not have been to a change that was made."""
-        if asks(self.params, OF_ANY):
-            self.asked = asked_of_one(self.params, self.asked, view=type(self))
+        """Before anything is done: an answer that cannot be given must not have been to a change that was made. In the
+        address alone: a body is what the row is to be.
+        """
+        if asks(self.params.in_address, OF_ANY):
+            self.asked = asked_of_one(self.params.in_address, self.asked, view=type(self))
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way

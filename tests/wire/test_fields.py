@@ -105,6 +105,12 @@ def test_a_new_key_shows_its_secret_whatever_is_asked(martine):
     assert list(made) == ["name", "secret"]
 
 
+def test_a_body_says_what_the_row_is_to_be_and_not_what_to_show_of_it(cast, martine, absence):
+    whole = rows(martine, f"absences/{absence.pk}", "absence")
+    changed = martine.patch(f"/api/v1/absences/{absence.pk}", {"fields": "nope", "expand": ["nope"]})
+    assert changed.json()["absence"] == whole
+
+
 @pytest.mark.parametrize("query", ["fields=nope", "expand=nope"])
 def test_a_write_whose_answer_cannot_be_given_is_not_done(cast, martine, absence, query):
     assert martine.post(f"/api/v1/absences?{query}", GOOD | {"agent_id": cast.bruno.pk}).status_code == 422
