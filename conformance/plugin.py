@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not any(sections.values()):
         return
     if not config.option.sections and SERVER not in config.stash:
-        config.stash[SERVER] = _server(config)
+        config.stash[SERVER] = server_of(config.option)
         config.stash[OWN] = True
     asked = [one for given in config.option.only for one in given.split(",")]
     for one in asked:
@@ -69,8 +69,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-def _server(config: pytest.Config) -> Server:
-    address, path, rate = config.option.address, config.option.directory, config.option.rate
+def server_of(options: Any) -> Server:
+    """The server that the options name. Raises UsageError, which says what is wrong with them."""
+    address, path, rate = options.address, options.directory, options.rate
     if not address or not path:
         raise pytest.UsageError("The conformance kit needs --address and --directory.")
     if not address.startswith(("http://", "https://")):

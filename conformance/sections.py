@@ -60,6 +60,8 @@ SECTIONS = {
     "+pages": Section("Addition: pages in headers, shorter pages, walks by cursor"),
     "+filters": Section("Addition: filters of the list of absences"),
     "+reasons": Section("Addition: why a 401, where a creation is, which part of a body is wrong"),
+    "+writes": Section("Addition: retries that are done once, no lost update, light answers"),
+    "+problems": Section("Addition: errors as application/problem+json, for who asks"),
     "+languages": Section("Addition: English sentences"),
     "+limits": Section("Addition: limits of bodies and of guessing"),
 }

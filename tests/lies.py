@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import zip_longest
@@ -947,6 +948,46 @@ of_list("+services", "nobody is a secretary", "services", lambda rows: [row.upda
 of_list("+services", "a service is left out", "services", lambda rows: rows[:1] and rows.pop())
 with_header("+pages", "X-Total-Count", "1000000")
 with_header("+reasons", "WWW-Authenticate", "Bearer")
+with_header("+reasons", "Location", "/api/v1/absences/0")
+in_words("+languages", "some French", "error_messages", "messages_d_erreur")
+with_header("+limits", "Retry-After", "soon")
+
+
+@about_answers("+limits", "a long body is 400")
+def _(request: Request, answer: Answer) -> None:
+    if answer.status == 413:
+        answer.document = {"success": False, "errors": [{"base": "bad_request"}], "error_messages": ["?"]}
+
+
+@about_requests("+filters", "days are not looked at")
+def _(request: Request) -> None:
+    request.without("from", "to")
+
+
+_keys: set[str] = set()
+
+
+@lie("+writes", "a retry says that it is one, and is done again")
+def _(request: Request, ask: Ask) -> Answer:
+    key = request.headers.get("Idempotency-Key")
+    request.header("Idempotency-Key", None)
+    answer = ask(request)
+    if key in _keys:
+        answer.headers["Idempotency-Replayed"] = "true"
+    elif key:
+        _keys.add(key)
+    return answer
+
+
+@about_requests("+writes", "If-Match is not looked at")
+def _(request: Request) -> None:
+    request.header("If-Match", None)
+
+
+@about_answers("+problems", "no pointers")
+def _(request: Request, answer: Answer) -> None:
+    if "problem" in answer.headers.get("content-type", "") and "errors" in answer.document:
+        answer.document = answer.document | {"errors": [{"pointer": ""} for _one in answer.document["errors"]]}
 
 
 class Proxy:
@@ -956,7 +997,6 @@ class Proxy:
         self.server = urlsplit(address)
         self.lie: Lie | None = None
         self.client = "192.0.2.1"
-        self._local = threading.local()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -989,24 +1029,19 @@ class Proxy:
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def ask(self, request: Request) -> Answer:
-        """What the server answers, over a connection that stays."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection(
-                str(self.server.hostname), self.server.port, timeout=60
-            )
+        """What the server answers."""
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         headers["X-Forwarded-For"] = self.client  # the limits of one lie are not those of the next
         if request.body or request.method in ("POST", "PUT", "PATCH"):
             headers["Content-Length"] = str(len(request.body))
+        connection = http.client.HTTPConnection(str(self.server.hostname), self.server.port, timeout=60)
         try:
-            connection.request(request.method, request.target, body=request.body or None, headers=headers)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it read everything
+                connection.request(request.method, request.target, body=request.body or None, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
-        except (http.client.HTTPException, OSError):
+        finally:
             connection.close()
-            self._local.connection = None
-            raise
         kept = Headers((name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP)
         return Answer(answer.status, kept, body)
 

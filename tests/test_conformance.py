@@ -7,10 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
+from conformance import client, plugin
 from conformance.client import MASK, Secrets
 from conformance.directory import Directory
 from conformance.sections import SECTIONS, is_within, order
@@ -92,8 +95,7 @@ def test_every_lie_is_noticed_in_the_section_that_it_concerns(applied):
     assert [lie for lie, found in caught.items() if not found["noticed"]] == []
     assert [lie for lie, found in caught.items() if not found["passes"]] == []
     # Every section that has tests has lies that these notice.
-    untold = {section for section in SECTIONS if not any(lie.split()[0] == section for lie in caught)}
-    assert {section for section in untold if not SECTIONS[section].untested} == {"+filters", "+languages", "+limits"}
+    assert {lie.split()[0] for lie in caught} == {section for section in SECTIONS if not SECTIONS[section].untested}
 
 
 @pytest.mark.live
@@ -134,21 +136,36 @@ def test_the_sections_are_printed_with_their_tests_and_each_has_some_or_a_reason
         assert untested or not tests[section][0].startswith("- no test")
 
 
+def test_without_address_the_kit_says_what_it_needs(tmp_path):
+    done = run(folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert done.returncode == 4
+    assert "needs --address and --directory" in done.stderr
+
+
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("address", "content", "sentence"),
     [
-        ([], "needs --address and --directory"),
-        (["--address", "rdv.example", "--directory", str(DIRECTORY)], "begins with http:// or https://"),
-        (["--address", "http://127.0.0.1:1", "--directory", "nothing.json"], "nothing.json cannot be read"),
-        (["--address", "http://127.0.0.1:1", "--directory", "list.json"], "list.json is no directory file"),
-        (["--address", "http://127.0.0.1:1", "--directory", str(DIRECTORY), "--only", "9.9"], "no such section"),
+        ("rdv.example", "{}", "begins with http:// or https://"),
+        ("http://rdv.example", None, "cannot be read"),
+        ("http://rdv.example", "[]", "is no directory file: an object is expected"),
+        ("http://rdv.example", "{", "is no directory file"),
+        ("http://rdv.example", '{"agents": [{}]}', "is no directory file: 'email' is missing from an item"),
+        ("http://rdv.example", '{"agents": [{"email": "a@b.fr"}]}', "no active agent has a password"),
+        (
+            "http://rdv.example",
+            '{"agents": [{"email": "a@b.fr", "roles": [{"organisation": "Nulle part"}]}]}',
+            "'Nulle part' names no organisation of the file",
+        ),
     ],
 )
-def test_what_the_kit_needs_is_said_in_a_sentence(tmp_path, arguments, sentence):
-    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
-    done = run(*arguments, folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    assert done.returncode == 4
-    assert sentence in done.stderr
+def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, address, content, sentence):
+    path = tmp_path / "directory.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    options = SimpleNamespace(address=address, directory=path, rate=0)
+    with pytest.raises(pytest.UsageError) as refused:
+        plugin.server_of(options)
+    assert sentence in str(refused.value)
 
 
 def test_a_server_that_does_not_answer_is_a_failure_that_says_so(tmp_path):
@@ -181,6 +198,54 @@ def test_what_a_file_cannot_show_is_skipped_and_listed_at_the_end(applied, tmp_p
     assert "promises that were not checked" in done.stdout
     assert "1.9  an absence out of sight" in done.stdout
     assert "the directory file has nobody" in done.stdout
+
+
+@pytest.fixture
+def polite(monkeypatch):
+    """A kit that asks at most ten times a second, of a server whose answers are given; and how long it waited."""
+    waits: list[float] = []
+    now = [100.0]
+
+    def sleep(seconds):
+        waits.append(round(seconds, 6))
+        now[0] += seconds
+
+    monkeypatch.setattr(client, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
+
+    def answering(*answers):
+        given = iter(answers)
+        server = client.Server("http://rdv.example/", Directory({}), rate=10)
+        server._http = httpx.Client(transport=httpx.MockTransport(lambda _request: next(given)))
+        return server, waits
+
+    return answering
+
+
+def test_it_asks_no_more_often_than_its_rate(polite):
+    server, waits = polite(*(httpx.Response(200) for _time in range(3)))
+    for _time in range(3):
+        server.ask("GET", "/agents")
+    assert waits == [0, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_it_waits_as_long_as_it_is_asked_to(polite, status):
+    server, waits = polite(httpx.Response(status, headers={"Retry-After": "7"}), httpx.Response(200))
+    assert server.ask("GET", "/agents").status_code == 200
+    assert 7 in waits
+
+
+def test_it_skips_what_would_make_it_wait_too_long(polite):
+    server, waits = polite(httpx.Response(429, headers={"Retry-After": "900"}))
+    with pytest.raises(pytest.skip.Exception, match="asks to wait 900 s"):
+        server.ask("GET", "/agents")
+    assert waits == [0]
+
+
+def test_a_bug_of_the_server_fails_whatever_was_asked(polite):
+    server, _waits = polite(httpx.Response(500))
+    with pytest.raises(pytest.fail.Exception, match="500, a bug of the server"):
+        server.ask("GET", "/agents")
 
 
 def test_a_section_is_within_those_that_begin_as_it_does():

@@ -14,6 +14,8 @@ SERVICES = pytest.mark.contract("+services")
 PAGES = pytest.mark.contract("+pages")
 FILTERS = pytest.mark.contract("+filters")
 REASONS = pytest.mark.contract("+reasons")
+WRITES = pytest.mark.contract("+writes")
+PROBLEMS = pytest.mark.contract("+problems")
 LANGUAGES = pytest.mark.contract("+languages")
 LIMITS = pytest.mark.contract("+limits")
 
@@ -149,6 +151,65 @@ def test_an_update_that_is_not_read_does_not_pass_for_an_empty_one(worker, absen
     offered(answer.status_code != 200, "415")
     document = expect.body(answer, 415)
     assert document["errors"] == [{"base": "unsupported_media_type"}]
+
+
+@WRITES
+def test_a_creation_that_is_sent_again_with_its_key_is_done_once(worker, asked):
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    asked["title"] = titled(uuid.uuid4().hex)
+    first, again = (worker.post("/absences", json=asked, headers=headers) for _time in range(2))
+    offered("Idempotency-Replayed" in again.headers, "Idempotency-Key")
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in first.headers
+    assert expect.body(again, 200) == expect.body(first, 200)
+    rows = expect.body(worker.get("/absences"), 200)["absences"]
+    assert len([row for row in rows if row["title"] == asked["title"]]) == 1
+    other = worker.post("/absences", json=asked | {"title": titled("Autre")}, headers=headers)
+    assert expect.body(other, 422)["errors"] == [{"base": "idempotency_key_reused"}]
+
+
+@WRITES
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE"])
+def test_a_change_of_what_changed_meanwhile_is_refused(worker, absence, verb):
+    path = f"/absences/{absence['id']}"
+    stale = worker.get(path).headers["ETag"]
+    offered(stale.startswith('"'), "If-Match")
+    fresh = worker.patch(path, json={"title": titled("Entre-temps")}, headers={"If-Match": stale})
+    assert expect.body(fresh, 200)["absence"]["title"] == titled("Entre-temps")
+    refused = worker.ask(verb, path, json={"title": titled("Trop tard")}, headers={"If-Match": stale})
+    assert expect.body(refused, 412)["errors"] == [{"base": "precondition_failed"}]
+    now = worker.get(path)
+    assert expect.body(now, 200)["absence"]["title"] == titled("Entre-temps")
+    assert worker.delete(path, headers={"If-Match": now.headers["ETag"]}).status_code == 204
+
+
+@WRITES
+def test_a_change_may_be_answered_without_a_body(worker, absence):
+    path = f"/absences/{absence['id']}"
+    answer = worker.patch(path, json={"title": titled("Peu")}, headers={"Prefer": "return=minimal"})
+    offered("Preference-Applied" in answer.headers, "Prefer: return=minimal")
+    assert (answer.status_code, answer.content) == (204, b"")
+    shown = worker.get(path)
+    assert expect.body(shown, 200)["absence"]["title"] == titled("Peu")
+    assert answer.headers["ETag"] == shown.headers["ETag"]
+
+
+@PROBLEMS
+@pytest.mark.parametrize(("path", "status"), [("/absences/0", 404), ("/agents?page=%FF", 400)])
+def test_an_error_as_a_problem_says_its_status_and_type(worker, path, status):
+    answer = worker.get(path, headers={"Accept": "application/problem+json"})
+    offered(expect.media(answer).startswith("application/problem+json"), "application/problem+json")
+    document = expect.body(answer, status)
+    assert document["status"] == status
+    assert all(isinstance(document[key], str) and document[key] for key in ("type", "title", "code"))
+
+
+@PROBLEMS
+def test_a_problem_points_at_each_parameter(worker):
+    answer = worker.post("/absences", json={}, headers={"Accept": "application/problem+json"})
+    offered(expect.media(answer).startswith("application/problem+json"), "application/problem+json")
+    pointers = {one["pointer"].removeprefix("#").removeprefix("/") for one in expect.body(answer, 422)["errors"]}
+    assert {"title", "first_day", "start_time", "end_time"} <= pointers
 
 
 @LANGUAGES
