@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -13,12 +14,13 @@ from rest_framework import serializers
 from rdv.api.fields import ChoiceField, DateField, TextField
 from rdv.api.messages import inclusion, invalid
 from rdv.api.renderers import Representation
-from rdv.api.schema import array
+from rdv.api.schema import any_of, array, choice, flag, integer, text
 from rdv.api.serializers import WireSerializer
 from rdv.api.times import PARIS, wire_datetime
 
 from . import shapes
 from .models import AccessKey, Agent, KeyState, Organisation
+from .models.keys import RESOURCES
 
 if TYPE_CHECKING:
     from .authentication import Credential
@@ -169,7 +171,7 @@ class ExpiresField(serializers.Field):
     """
 
     DAYS = (7, 30, 60, 90)
-    schema = {"anyOf": [{"enum": [*DAYS, *map(str, DAYS), "never"]}, DateField.schema]}
+    schema = any_of(integer(enum=list(DAYS)), text(enum=[*map(str, DAYS), "never"]), DateField.schema)
 
     def to_internal_value(self, data: Any) -> datetime.datetime | None:
         text = str(data).strip().removesuffix("d") if not isinstance(data, bool) else ""
@@ -189,7 +191,7 @@ class ExpiresField(serializers.Field):
 class FlagField(serializers.Field):
     """True or false, as JSON has them or as a form writes them."""
 
-    schema = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
+    schema = any_of(flag(), integer(enum=[0, 1]), text(enum=["true", "false", "1", "0"]))
 
     def to_internal_value(self, data: Any) -> bool:
         text = str(data).strip().lower()
@@ -201,10 +203,11 @@ class FlagField(serializers.Field):
 class ListField(serializers.Field):
     """A list of texts or of whole numbers; in a form, one text with commas."""
 
-    def __init__(self, of: type, **kwargs: Any) -> None:
+    def __init__(self, of: type, known: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.of = of
-        self.schema = array({"type": "integer"} if of is int else {"type": "string"})
+        one = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1} if of is int else choice(*known)
+        self.schema = any_of(array(one, minItems=1, maxItems=1000), text())
 
     def to_internal_value(self, data: Any) -> list[Any]:
         parts = data.split(",") if isinstance(data, str) else data
@@ -241,7 +244,7 @@ class KeySerializer(WireSerializer):
     )
     read_only = FlagField(help_text=_("Si elle ne fait que lire."))
     resources = ListField(
-        str, help_text=_("Ce pour quoi elle vaut : absences, agents, organisations, services, audit.")
+        str, RESOURCES, help_text=_("Ce pour quoi elle vaut : absences, agents, organisations, services, audit.")
     )
     organisations = ListField(int, help_text=_("Les organisations où elle vaut ; partout quand rien n'est dit."))
     active = FlagField(help_text=_("false la met de côté, true la remet en service."))

@@ -34,7 +34,8 @@ class Login(PasswordSignIn):
             name="login",
             parameters=(
                 Parameter("username", _("L'adresse de l'agent ; `email` fait aussi."), text(), place="body"),
-                Parameter("email", _("La même chose, sous l'autre nom."), text(), place="body"),
+                # Of any type: who gives a username is not asked what else they sent.
+                Parameter("email", _("La même chose, sous l'autre nom ; `username` l'emporte."), {}, place="body"),
                 PASSWORD,
             ),
             answers={200: Answer(_("Le jeton."), shapes.JWT, lambda: SAMPLE_JWT)},

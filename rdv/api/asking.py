@@ -68,7 +68,7 @@ def parameters(view: Any, action: str) -> Iterator[Parameter]:
             ),
             _names(view.sorts, sign="-?"),
         )
-        yield Parameter("order", _("`desc` : tous les noms de `sort` décroissent."), choice("asc", "desc"))
+        yield Parameter("order", _("`desc` : tous les noms de `sort` décroissent."), choice("asc", "desc", ""))
     if action == "list" and view.searched:
         about = _("Des mots à trouver, tous, sans égard aux accents ni à la casse, dans : {names}.")
         yield Parameter("q", format_lazy(about, names=", ".join(view.searched)), text(maxLength=LONGEST))

@@ -88,7 +88,7 @@ IF_MATCH = Parameter(
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     _("Un identifiant tiré au hasard : renvoyée avec le même, la même requête n'est faite qu'une fois."),
-    text(maxLength=257),
+    text(minLength=1, maxLength=257),
     place="header",
 )
 PREFER = Parameter(

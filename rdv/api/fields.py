@@ -47,7 +47,7 @@ class TimeField(serializers.Field):
     """A civil time of day, `H:m[:s]`, each part of one or two digits. Gives a naive `datetime.time`."""
 
     format = "H:m[:s]"
-    schema = text(pattern=r"^[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2})?$", example="09:00")
+    schema = text(pattern=r"^([01]?[0-9]|2[0-3]):[0-5]?[0-9](:[0-5]?[0-9])?$", example="09:00")
 
     def to_internal_value(self, data: Any) -> datetime.time:
         match = _TIME.fullmatch(data.strip()) if isinstance(data, str) else None

@@ -62,7 +62,7 @@ class MomentFilter(django_filters.Filter):
     """A DATE or DATETIME, given to the method as a naive civil datetime (see `read_moment`)."""
 
     field_class = _MomentField
-    schema = text(example="2026-12-01", pattern=MOMENT.pattern)
+    schema = text(example="2026-12-01", pattern=rf"^({MOMENT.pattern})?$")
 
 
 def asks_for_less(filters: type[django_filters.FilterSet], params: Mapping[str, Any]) -> bool:

@@ -178,9 +178,10 @@ class _Writer:
         }
         name = "".join(word.capitalize() for word in re.split(r"[._]", operation.id)) + "Body"
         self.shapes[name] = schema
-        reference = {"$ref": f"#/components/schemas/{name}"}
-        content = {"schema": reference} | ({"examples": examples} if examples else {})
-        return {"required": bool(required), "content": {JSON: content, FORM: {"schema": reference}}}
+        self.shapes[f"{name}Form"] = _without_null(schema)
+        content = {"schema": {"$ref": f"#/components/schemas/{name}"}} | ({"examples": examples} if examples else {})
+        form = {"schema": {"$ref": f"#/components/schemas/{name}Form"}}
+        return {"required": bool(required), "content": {JSON: content, FORM: form}}
 
     def answers(self, operation: Operation) -> dict[str, Any]:
         written = {str(status): self.answer(status, answer) for status, answer in operation.answers.items()}
@@ -279,6 +280,19 @@ class _Writer:
         if isinstance(value, list | tuple):
             return [self.plain(one) for one in value]
         return value
+
+
+def _without_null(schema: Any) -> Any:
+    """The same in a form, which has no null."""
+    if isinstance(schema, list):
+        return [_without_null(one) for one in schema if one != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    written = {name: _without_null(value) for name, value in schema.items()}
+    if isinstance(schema.get("type"), list):
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        written["type"] = kinds if len(kinds) > 1 else kinds[0]
+    return written
 
 
 def _header(about: Any, required: bool) -> dict[str, Any]:

@@ -85,6 +85,16 @@ def nullable(schema: Schema) -> dict[str, Any]:
     return {**schema, **also, "type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
 
 
+def or_nothing(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, or what counts as nothing at all: null, or an empty text."""
+    known = schema.get("type", ())
+    kinds = {known} if isinstance(known, str) else set(known)
+    if "string" in kinds and not kinds & {"array"} and not schema.keys() & {"enum", "format", "pattern", "minLength"}:
+        return nullable(schema)
+    example = {"example": schema["example"]} if "example" in schema else {}
+    return {"anyOf": [*schema.get("anyOf", (schema,)), text(maxLength=0), {"type": "null"}], **example}
+
+
 def any_of(*schemas: Schema) -> dict[str, Any]:
     return {"anyOf": list(schemas)}
 

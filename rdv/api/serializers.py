@@ -10,9 +10,10 @@ from django.db import models
 from rest_framework import serializers
 
 from .errors import Invalid
+from .fields import TextField
 from .messages import TAKEN
 from .registry import Parameter
-from .schema import Schema, nullable
+from .schema import or_nothing
 
 
 class WireSerializer(serializers.Serializer):
@@ -38,11 +39,20 @@ class WireSerializer(serializers.Serializer):
         for name, field in cls._declared_fields.items():
             if name not in left_out:
                 required = creating and name in cls.needed
-                own: Schema = field.schema  # type: ignore[attr-defined]
-                schema = own if required else nullable(own)
+                own = cls._bounded(name, field.schema, required=required)  # type: ignore[attr-defined]
+                schema = own if required else or_nothing(own)
                 yield from cls.described.get(
                     name, (Parameter(name, field.help_text or "", schema, place="body", required=required),)
                 )
+
+    @classmethod
+    def _bounded(cls, name: str, schema: dict[str, Any], *, required: bool) -> dict[str, Any]:
+        """The type of a text, with what its column asks of it."""
+        column = next((one for one in cls.model._meta.fields if one.name == name), None)
+        if column is None or schema.get("type") != TextField.schema["type"]:
+            return schema
+        bounds = {"maxLength": column.max_length, "pattern": r"\S" if required else None}
+        return schema | {word: bound for word, bound in bounds.items() if bound}
 
     def run_validation(self, data: Any = serializers.empty) -> dict[str, Any]:
         failures: dict[str, list[ValidationError]] = {}

@@ -1,0 +1,60 @@
+"""The description of the API is the API: schemathesis asks the real server all that the description allows, and much
+that it does not, with every check that it has and in every phase, links included; nothing undescribed comes back.
+
+A bounded run of the same requests each time in `make test`; in `make torture`, as many as an hour holds. What it
+is told of this server is in `asking.py`, how it asks in `schemathesis.toml`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server, fresh_database
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+
+@pytest.fixture(scope="module")
+def demo_server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    with fresh_database(folder) as database:
+        server = Server(folder, database)
+        try:
+            server.start()
+            server.manage("demo")
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.mark.live
+def test_schemathesis_finds_nothing(demo_server, at_length, figure, tmp_path):
+    told = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "st"), "--config-file", str(HERE / "schemathesis.toml"), "--no-color"),
+            *("run", f"{demo_server.address}/api/v1/openapi.json", "--workers", "2"),
+            *at_length(["--seed", "1", "--max-examples", "2"], ["--max-examples", "2000", "--max-time", "3600"]),
+        ],
+        cwd=tmp_path,
+        env=demo_server.environment | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": str(HERE / "asking.py")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-20_000:] + told.stderr[-5_000:]
+    tested = re.search(r"Tested: (\d+)", told.stdout)
+    cases = re.search(r"(\d+) generated", told.stdout)
+    assert tested is not None
+    assert cases is not None
+    # None was left out by a filter, and each was asked many times.
+    assert int(tested[1]) >= 34
+    assert int(cases[1]) > 1000
+    for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
+        assert f"✅ {phase}" in told.stdout, told.stdout[-5_000:]
+    figure("requests that schemathesis made", int(cases[1]))
