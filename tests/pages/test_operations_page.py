@@ -440,3 +440,17 @@ def test_a_public_operation_is_asked_as_anybody(martine: Client) -> None:
     long = run(martine, "api.describe")
     assert status(long) == 200
     assert "caractères de plus ne sont pas montrés ici" in shown(long)
+
+
+def test_a_key_of_retries_and_a_state_hold_as_they_do_by_api(martine: Client) -> None:
+    retried = CREATE | {"Idempotency-Key": "essai-1"}
+    first, second = run(martine, "absences.create", **retried), run(martine, "absences.create", **retried)
+    assert body(first) == body(second)
+    assert "Idempotency-Replayed" in html.unescape(shown(second))
+    assert Absence.objects.count() == 1
+    other = run(martine, "absences.create", **retried | {"title": "Autre"})
+    assert status(other) == 422
+    assert 'href="/erreurs/idempotency_key_reused"' in shown(other)
+    stale = run(martine, "absences.update", id=body(first)["absence"]["id"], title="Autre", **{"If-Match": '"1.1-0"'})
+    assert status(stale) == 412
+    assert Absence.objects.get().title == "Formation"
