@@ -16,6 +16,7 @@ from django.contrib.auth.hashers import BasePasswordHasher
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 from freezegun import freeze_time
 
 from agents import mails
@@ -89,7 +90,8 @@ class WireClient(Client):
 
 @pytest.fixture(autouse=True)
 def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain passwords, mails sent at once, an empty cache, and no way out to the network."""
+    """Plain passwords, mails sent at once, an empty cache, no way out to the network, and no language of before."""
+    translation.deactivate()
     settings.PASSWORD_HASHERS = ["tests.conftest.PlainHasher"]
     monkeypatch.setattr(mails._postman, "submit", lambda work, *args: work(*args))
 
