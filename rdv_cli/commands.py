@@ -168,7 +168,7 @@ class OperationCommand(OurCommand):
         own = list(result_options(operation))
         taken = {name for option in (*own, *general_options()) for name in option.opts}
         parameters: list[click.Parameter] = []
-        for number, parameter in enumerate(operation.parameters):
+        for number, parameter in enumerate(sorted(operation.parameters, key=_weight)):
             inner = f"p{number}"
             if parameter.place == "path":
                 parameters.append(ParameterArgument(parameter, inner))
@@ -222,6 +222,11 @@ class OperationCommand(OurCommand):
                 if value is not None and value != ():
                     sent[param.parameter.place, param.parameter.name] = value
         return sent
+
+
+def _weight(parameter: Parameter) -> tuple[bool, int]:
+    """What is needed first; then what the thing is made of, how it is asked for, and what is rarely said."""
+    return not parameter.required, ("path", "body", "query", "header").index(parameter.place)
 
 
 class GroupCommand(click.Group):

@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class, shell_complete
@@ -276,8 +276,3 @@ def _usage(error: click.UsageError) -> list[str]:
     if near:
         told += say(f" Peut-être {near[0]} ?", f" Perhaps {near[0]}?")
     return [told, f"  rdv help {where}".rstrip()]
-
-
-def run() -> NoReturn:
-    """The program `rdv`."""
-    sys.exit(main(sys.argv[1:], os.environ))

@@ -173,7 +173,8 @@ def label(value: Any) -> str:
         case dict():
             person = " ".join(str(value[key]) for key in ("first_name", "last_name") if value.get(key))
             names = (value.get("name"), value.get("title"), person, value.get("email"), value.get("id"))
-            return str(next((name for name in names if name not in (None, "")), ""))
+            known = (str(name) for name in names if isinstance(name, str | int) and name != "")
+            return next(known, ", ".join(value))
         case list():
             return ", ".join(map(label, value))
     return str(value)

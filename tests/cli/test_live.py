@@ -6,8 +6,10 @@ import http.server
 import json
 import os
 import pty
+import re
 import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -103,6 +105,13 @@ class Person:
         os.close(terminal)
         return os.waitstatus_to_exitcode(status), shown
 
+    def wait_until_it_waits(self) -> None:
+        """Until the program knows what the server offers, and so comes to its standard input."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not [*self.home.glob(".cache/rdv/*.json")]:
+            time.sleep(0.05)
+        time.sleep(0.5)
+
     def seen_by_others(self, process: int) -> None:
         """What anybody on the machine may read of a process."""
         line = Path(f"/proc/{process}/cmdline").read_bytes().decode()
@@ -152,6 +161,96 @@ def test_every_row_is_walked(martine):
     first = json.loads(martine.well("absences", "list", "--per", "1"))
     assert len(everything) == len(set(everything)) == first["meta"]["total_count"] > 100
     assert len(martine.well("absences", "list", "--limit", "101", "-o", "ndjson", "--fields", "id").splitlines()) == 101
+
+
+class Lossy:
+    """Stands before a server; once `armed`, hangs up on one answer to a POST: what was asked for is done, unseen."""
+
+    def __init__(self, address: str) -> None:
+        self.port = int(address.rpartition(":")[2])
+        self.armed = False
+        self.keys: list[bytes] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Lossy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _where = self._listening.accept()
+            except OSError:
+                return
+            with client, socket.create_connection(("127.0.0.1", self.port)) as server:
+                while asked := self._whole(client):
+                    server.sendall(asked)
+                    answered = self._whole(server)
+                    if asked.startswith(b"POST"):
+                        keys = re.findall(rb"(?i)^idempotency-key: (.*)\r$", asked, re.MULTILINE)
+                        self.keys += keys if b"/absences" in asked else []
+                        if self.armed:
+                            self.armed = False
+                            break
+                    client.sendall(answered)
+
+    @staticmethod
+    def _whole(connection: socket.socket) -> bytes:
+        """One message: its head, and a body as long as the head says."""
+        message = b""
+        while b"\r\n\r\n" not in message:
+            read = connection.recv(65536)
+            if not read:
+                return message
+            message += read
+        head, _gap, body = message.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        while length and len(body) < int(length[1]):
+            body += connection.recv(65536)
+        return head + b"\r\n\r\n" + body
+
+
+def test_a_creation_whose_answer_was_lost_is_made_once(martine):
+    with Lossy(martine.address) as lossy:
+        martine.well(
+            "sign-in",
+            "--server",
+            lossy.address,
+            "--email",
+            MARTINE,
+            "--password-stdin",
+            "--profile",
+            "lossy",
+            stdin=f"{PASSWORD}\n",
+        )
+        lossy.armed = True
+        made = martine(
+            *("absences", "create", "--agent-email", MARTINE, "--title", "Une seule", "--profile", "lossy"),
+            *("--first-day", "2026-12-14", "--start-time", "09:00", "--end-time", "12:30"),
+        )
+    assert made.returncode == 0, made.stderr
+    assert "next try in 0.5 s" in made.stderr
+    assert len(lossy.keys) == 2
+    assert len(set(lossy.keys)) == 1
+    (one,) = json.loads(martine.well("absences", "list", "--title", "Une seule", "--fields", "id"))["absences"]
+    assert one["id"] == json.loads(made.stdout)["absence"]["id"]
+
+
+def test_nobodys_change_is_lost(martine):
+    etag = martine.well("absences", "show", "2", "--print-header", "ETag").strip()
+    assert json.loads(
+        martine.well("absences", "update", "2", "--title", "Premier", "--if-match", etag, "--fields", "title")
+    )
+    late = martine("absences", "update", "2", "--title", "Second", "--if-match", etag)
+    assert (late.returncode, late.stdout) == (7, "")
+    assert json.loads(martine.well("absences", "show", "2", "--fields", "title")) == {"absence": {"title": "Premier"}}
 
 
 def test_errors_are_told_field_by_field(martine):
@@ -229,7 +328,7 @@ def test_nobody_sees_a_secret_in_the_list_of_processes(martine):
         stderr=subprocess.DEVNULL,
     )
     try:
-        time.sleep(1)
+        martine.wait_until_it_waits()
         assert b"rdv_cli" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         martine.seen_by_others(process.pid)
     finally:
@@ -262,7 +361,7 @@ def test_an_interruption_is_told_by_its_code(martine):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    time.sleep(1)
+    martine.wait_until_it_waits()
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -41,6 +41,13 @@ def test_an_action_has_its_page(desk):
     assert max(map(len, ran.out.split("EXAMPLES")[0].splitlines())) <= 96
 
 
+def test_what_is_needed_comes_first_and_headers_last(desk):
+    page = desk("help", "absences", "create").out.split("OPTIONS")[1].split("GENERAL")[0]
+    options = re.findall(r"^ {7}--([a-z-]+)", page, re.MULTILINE)
+    assert set(options[:4]) == {"first-day", "start-time", "end-time", "title"}
+    assert options[-1] == "accept-language"
+
+
 def test_it_speaks_the_language_of_the_terminal(desk):
     desk.environment["LANG"] = "fr_FR.UTF-8"
     ran = desk("help", "absences", "create")

@@ -50,6 +50,13 @@ def test_people_get_a_table_at_a_screen(desk, screen):
     assert len(lines) == 4
 
 
+def test_what_is_within_is_shown_in_a_word(desk, screen):
+    within = {"changes": {"title": ["a", "b"]}, "object": {"id": 7, "name": None}, "tags": ["x", {"name": "y"}]}
+    desk.answer = lambda request: page({"id": 1, "seen": True} | within)
+    desk("absences", "list")
+    assert screen.getvalue().splitlines()[2].split() == ["1", "yes", "title", "7", "x,", "y"]
+
+
 def test_what_has_no_room_is_named(desk, screen):
     many = {f"column_{number}": "x" * 30 for number in range(9)}
     desk.answer = lambda request: page(row(1, **many))

@@ -40,7 +40,7 @@ def test_it_holds_the_command_line_and_nothing_of_the_server(wheel):
 
 
 def test_it_runs_from_there(wheel, tmp_path):
-    script = "import sys; from rdv_cli.main import run; sys.argv[1:] = ['--version']; run()"
+    script = "import sys; from rdv_cli.__main__ import run; sys.argv[1:] = ['--version']; run()"
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(wheel)}
     done = subprocess.run(
         [sys.executable, "-P", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
