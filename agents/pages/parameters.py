@@ -87,7 +87,7 @@ class ParametersForm(forms.Form):
             for parameter in operation.parameters:
                 if parameter.place == place:
                     self.fields[parameter.name] = Value(parameter)
-                    if place == "body" and "null" in _kinds(parameter.schema):
+                    if place == "body" and _may_be_null(parameter.schema):
                         self.fields[f"{parameter.name}:{NONE}"] = forms.BooleanField(
                             label=_("Vider (null)"), required=False
                         )
@@ -157,16 +157,17 @@ def is_secret(parameter: Parameter) -> bool:
 
 def value_of(schema: Schema, text: str) -> Any:
     """What is meant by `text`: of the types that the parameter may have the first that it can be, else itself."""
+    kinds = _kinds(schema)
+    if "boolean" in kinds and text in ("true", "false"):
+        return text == "true"
     for choice in _choices(schema):
         if text == _text(choice):
             return choice
-    kinds = _kinds(schema)
-    if "array" in kinds and not isinstance(schema, Shape):
-        return [value_of(schema.get("items", {}), line.strip()) for line in text.splitlines() if line.strip()]
+    for part in _parts(schema):
+        if "array" in _kinds(part):
+            return [value_of(part.get("items", {}), line.strip()) for line in text.splitlines() if line.strip()]
     if "integer" in kinds and re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", text, re.ASCII):
         return int(text)
-    if "boolean" in kinds and text in ("true", "false"):
-        return text == "true"
     if kinds & {"object", "number"} and "string" not in kinds:
         try:
             return json.loads(text)
@@ -181,30 +182,41 @@ def prose(sentence: Any) -> SafeString:
 
 
 def _parts(schema: Schema) -> Iterator[Mapping[str, Any]]:
+    """What a value may be, each by itself, but for nothing at all: an empty field is not sent, null has a box."""
     if isinstance(schema, Shape):
         schema = schema.schema()
-    yield schema
-    for one in schema.get("anyOf", ()):
-        yield from _parts(one)
+    if "anyOf" in schema:
+        for one in schema["anyOf"]:
+            yield from _parts(one)
+    elif schema.get("maxLength") != 0 and schema.get("type") != "null":
+        yield schema
 
 
 def _kinds(schema: Schema) -> set[str]:
-    """The types of JSON Schema that a value may be of."""
+    """The types of JSON Schema that a value may be of, but for null."""
     kinds: set[str] = set()
     for part in _parts(schema):
         kind = part.get("type", ())
         kinds |= {kind} if isinstance(kind, str) else set(kind)
-        if None in part.get("enum", ()):
-            kinds.add("null")
-    return kinds
+    return kinds - {"null"}
+
+
+def _may_be_null(schema: Schema) -> bool:
+    if isinstance(schema, Shape):
+        return False
+    return (
+        "null" in schema.get("type", ())
+        or None in schema.get("enum", ())
+        or any(map(_may_be_null, schema.get("anyOf", ())))
+    )
 
 
 def _choices(schema: Schema) -> list[Any]:
-    """The values that may be chosen, one for each way to write them; null has a box of its own."""
+    """The values that may be chosen, one for each way to write them."""
     found: dict[str, Any] = {}
     for part in _parts(schema):
         for value in part.get("enum", ()):
-            if value is not None:
+            if value not in (None, ""):
                 found.setdefault(_text(value), value)
     return list(found.values())
 
@@ -230,16 +242,18 @@ class Suggesting(forms.TextInput):
 
 def _widget(parameter: Parameter) -> forms.Widget:
     schema, kinds, choices = parameter.schema, _kinds(parameter.schema), _choices(parameter.schema)
-    said = {} if isinstance(schema, Shape) else schema
+    parts = list(_parts(schema))
+    said = parts[0] if len(parts) == 1 else {}
     required = {"aria-required": "true"} if parameter.required else {}
     attributes: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false"} | required
-    if choices and "anyOf" in said:
-        return Suggesting([_text(one) for one in choices])
-    if choices or kinds - {"null"} == {"boolean"}:
-        values = [_text(one) for one in choices] or ["true", "false"]
-        return forms.Select(attrs=required, choices=[("", "—"), *((one, one) for one in values)])
-    if "array" in kinds or "object" in kinds:
+    if "boolean" in kinds:
+        return _select(["true", "false"], required)
+    if kinds & {"array", "object"}:
         return forms.Textarea(attrs=attributes | {"rows": 3})
+    if choices and all("enum" in part for part in parts):
+        return _select([_text(one) for one in choices], required)
+    if choices:
+        return Suggesting([_text(one) for one in choices])
     if is_secret(parameter):
         return forms.PasswordInput(attrs=attributes | {"autocomplete": "new-password"})
     if said.get("format") == "date":
@@ -255,6 +269,14 @@ def _widget(parameter: Parameter) -> forms.Widget:
     return forms.TextInput(attrs=attributes)
 
 
+def _select(values: list[str], attributes: dict[str, str]) -> forms.Select:
+    return forms.Select(attrs=attributes, choices=[("", "—"), *((one, one) for one in values)])
+
+
+def _shows_itself(parameter: Parameter) -> bool:
+    return isinstance(_widget(parameter), forms.DateInput | forms.TimeInput | forms.Select)
+
+
 def _help(parameter: Parameter) -> SafeString:
     """What it is for; then how it is written, where its field does not show that."""
     schema = {} if isinstance(parameter.schema, Shape) else parameter.schema
@@ -263,7 +285,7 @@ def _help(parameter: Parameter) -> SafeString:
         said.append(escape(_("Une valeur par ligne.")))
     if names := schema.get("x-names"):
         said.append(mark_safe(", ".join(f"<code>{escape(name)}</code>" for name in names)))  # noqa: S308 - escaped
-    elif "example" in schema and "enum" not in schema and schema.get("format") != "date":
+    elif "example" in schema and "enum" not in schema and not _shows_itself(parameter):
         example = f"<code>{escape(_text(schema['example']))}</code>"
         said.append(mark_safe(escape(_("Par exemple :")) + f" {example}"))  # noqa: S308 - escaped
     return mark_safe(" ".join(said))  # noqa: S308 - escaped

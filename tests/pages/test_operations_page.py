@@ -153,6 +153,10 @@ def test_types_become_fields(martine: Client) -> None:
     assert re.search(r'<input type="number" name="p-agent_id"', creating)
     assert re.search(r'<input type="checkbox" name="p-end_day:none"', creating)
     assert 'name="p-first_day:none"' not in creating
+    changing = shown(martine.get(address("absences.update")))
+    assert re.search(r'<input type="date" name="p-first_day"', changing)
+    assert re.search(r'<input type="time" name="p-end_time"', changing)
+    assert re.search(r'<select name="p-verticale"', shown(martine.get(address("organisations.update"))))
     key = shown(martine.get(address("tokens.create")))
     assert re.search(r'<select name="p-read_only"', key)
     assert re.search(r'<textarea name="p-resources"', key)
@@ -172,6 +176,8 @@ def test_types_become_fields(martine: Client) -> None:
         ({"anyOf": [{"enum": [7, "7", "never"]}, {"type": "string"}]}, "2027-01-01", "2027-01-01"),
         ({"type": ["array", "null"], "items": {"type": "integer"}}, "1\r\n 2 \r\n\r\nx", [1, 2, "x"]),
         ({"type": "boolean"}, "false", False),
+        ({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["true"]}, {"type": "null"}]}, "true", True),
+        ({"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "string"}]}, "1", [1]),
         ({"type": "object"}, '{"a": 1}', {"a": 1}),
         ({"type": "object"}, "{", "{"),
     ],
