@@ -770,6 +770,8 @@ OPEN_TO_ANYONE = {
     "erreurs": "what each code means",
     "erreurs/<slug:code>": "what a code means",
     "versions": "the versions of the API",
+    r"^api/docs/?\Z": "the API, to try with one's own credential",
+    r"^api/docs/reference/?\Z": "the API, to read",
     # Those of JSON Web Tokens (tests/agents/test_jwt.py, test_jwt_keys.py).
     r"api/auth/^login(?:\.json)?/?\Z": "asks who one is",
     r"api/auth/^jwks(?:\.json)?/?\Z": "public keys",
@@ -779,7 +781,7 @@ OPEN_TO_ANYONE = {
 # An agent's own pages: each leads a stranger to `connexion`, and shows nothing of anybody else (tests/pages).
 OWN_PAGES = {
     *("cles", "cles/nouvelle", "cles/<int:pk>/activer", "cles/<int:pk>/desactiver", "cles/<int:pk>/supprimer"),
-    *("activite", "deconnexion/partout"),
+    *("activite", "deconnexion/partout", "operations", "operations/<str:id>"),
 }
 MODELS = (
     "absences_absence",
