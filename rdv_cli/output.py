@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from .words import harmless, say
+from .words import escaped, harmless, say
 
 WIDEST = 36  # characters of a cell whose table has no room for all
 Row = Mapping[str, Any]
@@ -50,7 +50,7 @@ class Output:
     def _rows(self, rows: Iterable[Row]) -> None:
         if self.kind == "ndjson":
             for row in rows:
-                self.stream.write(json.dumps(picked(row, self.fields), ensure_ascii=False) + "\n")
+                self.stream.write(escaped(json.dumps(picked(row, self.fields), ensure_ascii=False)) + "\n")
             return
         columns = self.fields or self.columns
         writer = csv.writer(self.stream, lineterminator="\n")
@@ -60,13 +60,13 @@ class Output:
                 columns = columns or list(row)
                 writer.writerow(columns)
                 first = False
-            writer.writerow([_cell(at(row, column)) for column in columns])
+            cells = [_cell(at(row, column)) for column in columns]
+            writer.writerow([harmless(str(cell)) for cell in cells] if self.stream.isatty() else cells)
         if first and columns:
             writer.writerow(columns)
 
     def _json(self, value: Any) -> None:
-        json.dump(value, self.stream, ensure_ascii=False, indent=2)
-        self.stream.write("\n")
+        self.stream.write(escaped(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
     def _console(self) -> Any:
         from rich.console import Console

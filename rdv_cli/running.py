@@ -115,7 +115,7 @@ def _show(app: App, operation: Operation, response: httpx.Response, output: Outp
     if "json" not in response.headers.get("content-type", ""):
         if "x-rdv-server" not in response.headers:
             raise _not_ours(app)
-        sys.stdout.write(response.text)
+        sys.stdout.write(harmless(response.text) if sys.stdout.isatty() else response.text)
         return
     try:
         body = response.json()

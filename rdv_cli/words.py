@@ -37,6 +37,11 @@ def of_terminal(environment: Mapping[str, str]) -> str:
 _ACTING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+def escaped(json: str) -> str:
+    """The same JSON with what would act on the terminal written as escapes; json.dumps leaves the higher ones."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+
+
 def harmless(text: str) -> str:
     """The text with what would act on the terminal shown instead; what others wrote passes through here."""
     return _ACTING.sub(lambda found: " " if found[0] in "\t\r" else repr(found[0])[1:-1], text)

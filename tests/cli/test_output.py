@@ -176,8 +176,19 @@ def test_what_others_wrote_does_not_act_on_the_terminal(desk):
     assert "\x07" not in out
     assert "\x9b" not in out
     assert "[red]RTT[/red]" in out
+    for form in ("json", "ndjson"):
+        out = desk("absences", "list", "-o", form).out
+        assert "\x1b" not in out
+        assert "\x9b" not in out
     # Programs get what it is.
-    assert desk("absences", "list").json["absences"][0]["title"].startswith("\x1b]0;")
+    assert desk("absences", "list").json["absences"][0]["title"] == "\x1b]0;mine\x07 [red]RTT[/red] \x9b31m"
+    assert "\x1b" in desk("absences", "list", "-o", "csv").out
+
+
+def test_csv_at_a_screen_does_not_either(desk, screen):
+    desk.answer = lambda request: page(row(1, title="\x1b]0;mine"))
+    desk("absences", "list", "-o", "csv", "--fields", "id,title")
+    assert screen.getvalue() == "id,title\n1,\\x1b]0;mine\n"
 
 
 def test_the_sentences_of_a_server_do_not_either(desk):
