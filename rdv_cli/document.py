@@ -14,7 +14,7 @@ VERBS = ("get", "post", "patch", "put", "delete")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What may be sent; its schema has no references left at its top."""
+    """What may be sent; its schema has no references left among its alternatives."""
 
     name: str
     place: str  # path, query, header, body
@@ -28,30 +28,46 @@ class Parameter:
         return self.name.lower().replace("_", "-")
 
     @cached_property
+    def alternatives(self) -> list[Mapping[str, Any]]:
+        """The schemas of one value, any of which will do; of a list, those of its items. Nothing at all, which often
+        will do too, is none of them.
+        """
+        found = [one for one in _leaves(self.schema) if set(_types(one)) != {"null"} and one.get("maxLength") != 0]
+        items = next((one.get("items", {}) for one in found if "array" in _types(one)), None)
+        return found if items is None else list(_leaves(items))
+
+    @cached_property
     def types(self) -> frozenset[str]:
-        """All types of JSON that it may have, null among them."""
-        return frozenset(_types(self.schema))
+        """All types of JSON that a value may have."""
+        return frozenset(kind for one in self.alternatives for kind in _types(one))
 
     @cached_property
     def choices(self) -> list[Any] | None:
-        """Its values, where they are few and named, and nothing else will do."""
-        return None if "anyOf" in self.schema else self.schema.get("enum")
+        """Its values, where they are named and nothing else will do."""
+        if not self.alternatives or not all("enum" in one for one in self.alternatives):
+            return None
+        values = {str(value): value for one in self.alternatives for value in one["enum"] if value not in (None, "")}
+        return list(values.values())
 
     @property
     def names(self) -> list[str]:
         """Of a list of names with commas: those that it may have."""
         return list(self.schema.get("x-names", ()))
 
-    @property
+    @cached_property
     def many(self) -> bool:
-        return "array" in self.types
+        return any("array" in _types(one) for one in _leaves(self.schema))
 
-    @property
+    @cached_property
     def flag(self) -> bool:
-        """Whether it is said or denied: a boolean, or one in words."""
-        if self.choices is not None:
-            return {str(one).lower() for one in self.choices if one is not None} == {"true", "false"}
-        return bool(self.types & {"boolean"}) and self.types <= {"boolean", "null"}
+        """Whether it is said or denied: a boolean first of all, or a text that stands for one."""
+        if self.many or not self.alternatives:
+            return False
+        first = self.alternatives[0]
+        if "boolean" in _types(first):
+            return True
+        words = first.get("enum") or first.get("examples") or self.schema.get("examples") or ["?"]
+        return {str(word).lower() for word in words if word not in (None, "")} <= {"true", "false"}
 
     @property
     def secret(self) -> bool:
@@ -187,12 +203,12 @@ class _Reader:
 
     def parameters(self, written: Mapping[str, Any]) -> Iterator[Parameter]:
         for one in map(self.plain, written.get("parameters", ())):
-            schema = self.plain(one.get("schema", {}))
+            schema = self.whole(one.get("schema", {}))
             yield Parameter(one["name"], one["in"], one.get("description", ""), one.get("required", False), schema)
         content = self.plain(written.get("requestBody", {})).get("content", {})
         schema = self.plain(content.get("application/json", {}).get("schema", {}))
         for name, one in schema.get("properties", {}).items():
-            one = self.plain(one)
+            one = self.whole(one)
             yield Parameter(name, "body", one.get("description", ""), name in schema.get("required", ()), one)
 
     def refusals(self, written: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -230,6 +246,15 @@ class _Reader:
         plain = self.plain(schema)
         return next((one for one in map(self.plain, (plain, *plain.get("anyOf", ()))) if "properties" in one), {})
 
+    def whole(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A schema without references among its alternatives and items."""
+        plain = dict(self.plain(schema))
+        if "anyOf" in plain:
+            plain["anyOf"] = [self.whole(one) for one in plain["anyOf"]]
+        if "items" in plain:
+            plain["items"] = self.whole(plain["items"])
+        return plain
+
     def plain(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """The value itself, where there is a reference to it."""
         while "$ref" in value:
@@ -240,11 +265,16 @@ class _Reader:
         return value
 
 
+def _leaves(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for one in schema.get("anyOf", ()):
+        yield from _leaves(one)
+    if "anyOf" not in schema:
+        yield schema
+
+
 def _types(schema: Mapping[str, Any]) -> Iterator[str]:
     kinds = schema.get("type", ())
     yield from [kinds] if isinstance(kinds, str) else kinds
-    for one in schema.get("anyOf", ()):
-        yield from _types(one)
     if not kinds:
         names = {bool: "boolean", int: "integer", str: "string", float: "number", type(None): "null"}
         yield from (names.get(type(one), "object") for one in schema.get("enum", ()))

@@ -13,7 +13,7 @@ import click
 
 from .document import Group, Operation
 from .failures import exit_codes, join
-from .values import metavar
+from .values import FEW, metavar
 from .words import harmless, say
 
 INDENT, DEEPER, WIDEST = 7, 14, 96
@@ -272,15 +272,14 @@ def _told(param: click.Parameter) -> str:
     schema = parameter.schema
     if "default" in schema:
         told.append(say(f"Sinon : {schema['default']}.", f"Otherwise: {schema['default']}."))
-    choices = parameter.schema.get("items", {}).get("enum") or schema.get("enum")
-    if choices and len(choices) > 8:
-        told.append(join([str(choice) for choice in choices if choice is not None]) + ".")
+    if parameter.choices and len(parameter.choices) > FEW:
+        told.append(join([str(choice) for choice in parameter.choices]) + ".")
     if "maxLength" in schema:
         told.append(say(f"{schema['maxLength']} caractères au plus.", f"{schema['maxLength']} characters at most."))
     if parameter.names:
         told.append(join(parameter.names) + ".")
     examples = schema.get("examples")
-    if examples:
+    if examples and not parameter.flag:
         told.append(say(f"Par exemple {examples[0]}.", f"For example {examples[0]}."))
     if parameter.place == "header":
         told.append(say(f"En-tête {parameter.name}.", f"Header {parameter.name}."))

@@ -16,6 +16,8 @@ from .document import Parameter
 from .failures import join
 from .words import say
 
+FEW = 8  # choices, which stand in the manual in place of a value
+
 
 class Value(click.ParamType):
     """The value of one parameter, checked as far as its schema tells; whether it will do, the server knows."""
@@ -51,16 +53,12 @@ class Value(click.ParamType):
         return text
 
     def typed(self, text: str) -> Any:
-        parameter = self.parameter
-        schema = parameter.schema.get("items", {}) if parameter.many else parameter.schema
-        kinds = frozenset([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ()))
-        kinds = kinds or parameter.types
-        choices = schema.get("enum") if "anyOf" not in schema else None
+        kinds, choices = self.parameter.types, self.parameter.choices
         if choices is not None and text:
             for choice in choices:
-                if choice is not None and str(choice) == text:
+                if str(choice) == text:
                     return choice
-            known = [str(choice) for choice in choices if choice is not None]
+            known = [str(choice) for choice in choices]
             near = difflib.get_close_matches(text, known, 1)
             raise ValueError(
                 say(f"« {text} » n'est pas l'un de : {join(known)}.", f'"{text}" is none of: {join(known)}.')
@@ -84,26 +82,26 @@ class Value(click.ParamType):
             signs = ("", "-") if self.parameter.name == "sort" else ("",)
             names = [sign + name for sign in signs for name in self.parameter.names]
             return [CompletionItem(f"{before}{comma}{name}") for name in names if name.startswith(last)]
-        choices = self.parameter.choices or self.parameter.schema.get("items", {}).get("enum") or ()
-        return [CompletionItem(one) for one in map(str, filter(None, choices)) if one.startswith(incomplete)]
+        choices = map(str, self.parameter.choices or ())
+        return [CompletionItem(one) for one in choices if one.startswith(incomplete)]
 
 
 def metavar(parameter: Parameter) -> str:
     """What stands for a value in a manual."""
-    schema = parameter.schema.get("items", {}) if parameter.many else parameter.schema
-    choices = schema.get("enum") if "anyOf" not in schema else None
-    if choices and len(choices) <= 8:
-        return "|".join(str(choice) for choice in choices if choice is not None)
     if parameter.names:
         return say("NOMS", "NAMES")
-    if schema.get("format") == "date":
-        return say("AAAA-MM-JJ", "YYYY-MM-DD")
     if parameter.secret:
         return "-|@" + say("FICHIER", "FILE")
-    kinds = schema.get("type", ())
-    if kinds == "integer" or (kinds and "integer" in kinds and "string" in kinds):
-        return "N"
-    return say("TEXTE", "TEXT")
+    words: list[str] = []
+    for one in parameter.alternatives:
+        if "enum" in one:
+            words += [str(value) for value in one["enum"] if value not in (None, "")]
+        elif one.get("format") == "date":
+            words.append(say("AAAA-MM-JJ", "YYYY-MM-DD"))
+        else:
+            words.append("N" if "integer" in one.get("type", ()) else say("TEXTE", "TEXT"))
+    words = list(dict.fromkeys(words))
+    return "|".join(words) if 0 < len(words) <= FEW else say("TEXTE", "TEXT")
 
 
 def ask_secret(name: str) -> str:
