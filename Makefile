@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages bench \
+.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
 	bench-check bench-growth bench-overload bench-servers conformance torture audit pins parts
 
 help: ## this list
@@ -107,3 +107,6 @@ bench-servers: $(VENV)-bench/.installed ## RDV on granian and on gunicorn's work
 
 messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
 	$(BIN)/python -m rdv.messages
+
+openapi: $(VENV)/.installed ## the description of the API beside the code: docs/openapi.fr.json, docs/openapi.en.json
+	$(BIN)/python -m rdv.descriptions

@@ -145,7 +145,7 @@ class Audit(ResourceViewSet):
             _("Montrer une ligne du journal"),
             _("Ce qui était là, et ce qui y est."),
             _("Qui la voit dans la liste."),
-            examples=(Example(_("La première"), {"id": 1}),),
+            examples=(Example(_("La création de l'organisation 1"), {"id": 12}),),
         ),
     }
     resource = "audit"

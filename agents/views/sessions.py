@@ -32,7 +32,7 @@ from rdv.sessions import end_sessions_of
 from .base import AuthView
 from .sign_in import BAD_CREDENTIALS, DEMO, EMAIL, PASSWORD, REFUSALS, SLOWED, PasswordSignIn
 
-FLAG = text(example="true")  # whatever else it is, is no
+FLAG = text(example="true")  # anything but true is no
 TRIPLE_HEADERS = {
     "access-token": gettext_lazy("Le secret du triplet."),
     "token-type": gettext_lazy("Toujours Bearer."),
