@@ -77,8 +77,8 @@ def test_what_was_compiled_goes_with_its_statement(agents):
         assert len(list(statement.run())) == min(size, len(agents))
 
     gc.collect()
-    before = len(vars(connection).get("statements", ()))
+    before = len(getattr(connection, "statements", ()))
     for size in range(1, 30):
         one(size)
     gc.collect()
-    assert len(connection.statements) == before
+    assert len(connection.statements) <= before
