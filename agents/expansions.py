@@ -49,6 +49,6 @@ def _territory(caller: Any, organisations: Collection[int]) -> Mapping[int, Any]
     return {pk: render_territory(*row) for pk, *row in seen.order_by().values_list("pk", *columns)}
 
 
-SERVICES_OF_AGENTS = Expansion(_services)
-ORGANISATIONS_OF_AGENTS = Expansion(_organisations)
+SERVICES_OF_AGENTS = Expansion(_services, resource="services")
+ORGANISATIONS_OF_AGENTS = Expansion(_organisations, resource="organisations")
 TERRITORY_OF_ORGANISATIONS = Expansion(_territory, many=False)

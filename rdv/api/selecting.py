@@ -21,11 +21,13 @@ from .renderers import Representation
 @dataclass(frozen=True)
 class Expansion:
     """What may be embedded in an object that is shown. `load`, given the caller and the ids of such objects, gives by
-    id what the caller may see of it, with one query; `many`: it is a list, else one object or null.
+    id what the caller may see of it, with one query; `many`: it is a list, else one object or null. `resource`: what
+    the scope of a key calls it; None: for every key.
     """
 
     load: Callable[[Any, Collection[int]], Mapping[int, Any]]
     many: bool = True
+    resource: str | None = None
 
 
 # By its path in the object: "services", or "agent.services".

@@ -233,7 +233,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
     def list(self, request: Request) -> Response:
         asked = self.asked
         if asks(self.params, OF_A_LIST | OF_ANY):
-            asked = self.asked = asked_of_a_list(self.params, asked, view=type(self))
+            asked = self.asked = self._permitted(asked_of_a_list(self.params, asked, view=type(self)))
         fetch: Fetch = self.fetch_visible
         narrower = bool(self.filters) and asks_for_less(self.filters, self.params)
         if narrower or asked.words is not None:
@@ -295,7 +295,16 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         address alone: a body is what the row is to be.
         """
         if asks(self.params.in_address, OF_ANY):
-            self.asked = asked_of_one(self.params.in_address, self.asked, view=type(self))
+            self.asked = self._permitted(asked_of_one(self.params.in_address, self.asked, view=type(self)))
+
+    def _permitted(self, asked: Asked) -> Asked:
+        """What is `asked`, by a credential that may be used for all that is to be embedded; else InsufficientScope."""
+        credential = cast("Any", self.request.auth)
+        for path in asked.selection.expansions:
+            resource = self.expansions[path].resource
+            if resource and not credential.permits("GET", resource):
+                raise InsufficientScope
+        return asked
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         """How many rows the caller sees, and those from `start` (see `Fetch`). A resource that knows a cheaper way

@@ -215,6 +215,28 @@ def test_sign_out_ends_keys_only_when_asked(martine: WireClient, cast: SimpleNam
 # How far it reaches.
 
 
+@pytest.mark.parametrize("path", ["agent.services", "agent.organisations", "organisation.territory"])
+def test_what_is_embedded_is_within_its_resources_too(martine: WireClient, cast: SimpleNamespace, path: str) -> None:
+    row = AbsenceFactory(agent=cast.bruno)
+    narrow, wide = (
+        bearer(made(martine, resources=resources))
+        for resources in (["absences"], ["absences", "services", "organisations"])
+    )
+    of_scope = path != "organisation.territory"  # which has no scope: `GET me` shows it to every key
+    new = PERIOD | {"agent_id": cast.bruno.pk}
+    for client, status in ((narrow, 403 if of_scope else 200), (wide, 200)):
+        for answer in (
+            client.get(f"{ABSENCES}?expand={path}"),
+            client.get(f"{ABSENCES}/{row.pk}?expand={path}"),
+            client.patch(f"{ABSENCES}/{row.pk}?expand={path}", {"title": "Autre"}),
+            client.post(f"{ABSENCES}?expand={path}", new),
+        ):
+            assert answer.status_code == status
+            if status == 403:
+                assert answer.json()["errors"] == [{"base": "insufficient_scope"}]
+    assert Absence.objects.count() == (2 if of_scope else 3)
+
+
 def test_a_key_that_only_reads_writes_nothing(martine: WireClient, cast: SimpleNamespace) -> None:
     client = bearer(made(martine, read_only=True))
     row = AbsenceFactory(agent=cast.bruno)
