@@ -41,7 +41,8 @@ class Unknown:
 
     def item(self) -> str:
         """As a member of a List of Structured Fields (RFC 9651): a String, or a Display String when it is not ASCII."""
-        name, cut = self.name, ""
+        name = self.name[:LONGEST]  # before it is written: a body may be one name of a megabyte
+        cut = ";cut" if name != self.name else ""
         while len(text := _string(name)) > LONGEST:
             name, cut = name[: len(name) * 2 // 3], ";cut"
         return text + cut + (f";did-you-mean={_string(self.nearest)}" if self.nearest else "")

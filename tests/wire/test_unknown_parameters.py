@@ -2,6 +2,7 @@
 
 import re
 import string
+import time
 from urllib.parse import quote, unquote
 
 import pytest
@@ -242,3 +243,9 @@ def test_a_request_with_known_parameters_alone_costs_no_query_more(cast, martine
         with CaptureQueriesContext(connection) as queries:
             martine.get(f"/api/v1/{path}")
         assert len(queries) == 3
+
+
+def test_a_name_of_a_megabyte_is_cut_before_it_is_written():
+    started = time.process_time()
+    assert Unknown("é" * 1_000_000, None).item().endswith(";cut")
+    assert time.process_time() - started < 0.2  # seconds, when the whole of it is written: six
