@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
-from django.utils.translation.trans_real import parse_accept_lang_header
+from django.utils.translation.trans_real import LANGUAGE_CODE_MAX_LENGTH, parse_accept_lang_header
 
 from rdv import VERSION
 
@@ -36,6 +36,10 @@ FIXED_HEADERS = {
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "X-RDV-Server": VERSION,
 }
+
+# Characters of `Accept-Language` that are looked at, one more than Django reads: what is kept of headers must not grow
+# with their length.
+LONGEST_LANGUAGES = LANGUAGE_CODE_MAX_LENGTH + 1
 
 API = "/api/"
 # What says what this server is, in both forms.
@@ -81,7 +85,7 @@ class LanguageMiddleware(LocaleMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         if of_api(request):
-            translation.activate(_preferred(request.META.get("HTTP_ACCEPT_LANGUAGE", "")))
+            translation.activate(_preferred(request.META.get("HTTP_ACCEPT_LANGUAGE", "")[:LONGEST_LANGUAGES]))
         else:
             super().process_request(request)
 

@@ -166,3 +166,11 @@ def test_unless_it_is_switched_on_nothing_changes(db, settings, martine):
 )
 def test_it_is_for_who_accepts_it(header, accepted):
     assert accepts_gzip(header) is accepted
+
+
+def test_of_long_headers_that_begin_alike_one_is_remembered(door, martine):
+    accepts_gzip.cache_clear()
+    for end in "abc":
+        headers = door.ask("GET", ABSENCES, HTTP_ACCEPT_ENCODING="gzip," * 5000 + end, **martine)[1]
+        assert headers["Content-Encoding"] == "gzip"
+    assert accepts_gzip.cache_info().currsize == 1

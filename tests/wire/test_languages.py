@@ -9,6 +9,7 @@ from django.utils.translation import override
 
 from agents import mails
 from rdv import messages
+from rdv.api.middleware import _preferred
 from tests.factories import PASSWORD, AgentFactory
 
 NOT_CONFIRMED = (
@@ -156,3 +157,10 @@ def test_every_translation_keeps_the_places_for_values():
 
 def test_what_is_compiled_is_what_is_written():
     assert messages.ENGLISH.with_suffix(".mo").read_bytes() == messages.compiled(messages.written())
+
+
+def test_of_long_headers_that_begin_alike_one_is_remembered(martine):
+    _preferred.cache_clear()
+    for end in "abc":
+        martine.get("/api/v1/absences", headers={"Accept-Language": "en," * 5000 + end})
+    assert _preferred.cache_info().currsize == 1
