@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -37,6 +38,7 @@ def invalid(value: Any, message: Any = INVALID, **extra: Any) -> ValidationError
 def not_among(name: Any, allowed: Iterable[str]) -> ValidationError:
     """The failure of a name that is none of `allowed`, which are told."""
     known = list(allowed)
-    message = _("n'est pas inclus(e) dans la liste : %(names)s") % {"names": ", ".join(known)}
+    # Said when it is read: an example of it is kept, and read in both languages.
+    message = lazy(lambda: _("n'est pas inclus(e) dans la liste : %(names)s") % {"names": ", ".join(known)}, str)()
     shown = name[:100] if isinstance(name, str) else name
     return ValidationError(message, code="inclusion", params={"value": shown, "allowed": known})

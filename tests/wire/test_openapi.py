@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -86,6 +87,23 @@ def test_it_depends_on_no_setting(tmp_path):
         cwd=tmp_path,
     )
     assert told.stdout == written("fr")
+
+
+@pytest.mark.parametrize("first", LANGUAGES)
+def test_each_language_is_its_own_whichever_is_asked_for_first(first):
+    code = (
+        "import django; django.setup(); from rdv.descriptions import written;"
+        f"written('{first}'); print(written('en'), end='')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "rdv.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=kept_at("fr").parent.parent,
+    )
+    assert told.stdout == written("en")
 
 
 def test_every_operation_is_there_once_under_its_own_name():
