@@ -21,8 +21,9 @@ from .versioning import VERSIONS
 from .views import WireView
 
 DESCRIPTION = "/api/v1/openapi.json"
-# A client may keep them so long, and asks then whether they changed.
-KEPT = {"Cache-Control": "public, max-age=3600"}
+# A client, or a cache for many of them, may keep them so long, and asks then whether they changed; in each form by
+# itself (accept.py), since nobody asks meanwhile.
+KEPT = {"Cache-Control": "public, max-age=3600", "Vary": "Accept"}
 
 SERVER = Shape(
     "Server",
