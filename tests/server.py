@@ -131,14 +131,24 @@ def fresh_database(folder: Path) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def serving(
+    folder: Path, *prepared: str, workers: int = 2, kind: type[Server] | None = None, **settings: str
+) -> Iterator[Server]:
+    """A server in its own processes, for whose database, a fresh one, `manage.py` was run with `prepared`."""
+    with fresh_database(folder) as database:
+        server = (kind or Server)(folder, database, **settings)
+        try:
+            server.start(workers=workers)
+            if prepared:
+                server.manage(*prepared)
+            yield server
+        finally:
+            server.stop()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server in its own processes, for the tests of one module."""
-    folder = tmp_path_factory.mktemp("server")
-    with fresh_database(folder) as database:
-        running = Server(folder, database)
-        try:
-            running.start()
-            yield running
-        finally:
-            running.stop()
+    with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running

@@ -15,7 +15,7 @@ import requests
 from rdv.api.registry import operations
 from rdv.settings import ROOT
 
-from .server import Server, fresh_database
+from .server import serving
 
 BIN = Path(sys.executable).parent
 MARTINE = {"email": "martine@demo.rdv-solidarites.fr", "password": "123456"}
@@ -24,15 +24,8 @@ PAGE = Path(ROOT, "docs", "clients.md")
 
 @pytest.fixture(scope="module")
 def demo_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    with fresh_database(folder) as database:
-        server = Server(folder, database)
-        try:
-            server.start()
-            server.manage("demo")
-            yield server
-        finally:
-            server.stop()
+    with serving(tmp_path_factory.mktemp("demo"), "demo") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from conformance.directory import Directory
 from conformance.sections import SECTIONS, is_within, order
 
 from .oracle import Person, World, agents_of_organisation, sees, visible_services
-from .server import ROOT, Server, fresh_database
+from .server import ROOT, Server, serving
 
 KIT = ROOT / "conformance"
 DIRECTORY = KIT / "directory.json"
@@ -28,15 +28,14 @@ DIRECTORY = KIT / "directory.json"
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory):
     """A server with nothing but the kit's directory. Behind the proxy that lies, each lie has an address of its own."""
-    folder = tmp_path_factory.mktemp("conformance")
-    with fresh_database(folder) as database:
-        server = Server(folder, database, RDV_SIGN_IN_LIMIT="10/15m", RDV_TRUSTED_PROXIES="1")
-        try:
-            server.start()
-            server.manage("provision", str(DIRECTORY))
-            yield server
-        finally:
-            server.stop()
+    with serving(
+        tmp_path_factory.mktemp("conformance"),
+        "provision",
+        str(DIRECTORY),
+        RDV_SIGN_IN_LIMIT="10/15m",
+        RDV_TRUSTED_PROXIES="1",
+    ) as server:
+        yield server
 
 
 def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from .server import Server, fresh_database
+from .server import Server, serving
 
 pytestmark = pytest.mark.live
 
@@ -35,15 +35,16 @@ BUSY = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One worker, where two sign-ins may wait, for a second."""
-    folder = tmp_path_factory.mktemp("server")
-    with fresh_database(folder) as database:
-        running = Server(folder, database, RDV_SIGN_IN_QUEUE="2", RDV_SIGN_IN_PATIENCE="1s")
-        try:
-            running.start(workers=1)
-            running.manage("shell", "-c", PEOPLE)
-            yield running
-        finally:
-            running.stop()
+    with serving(
+        tmp_path_factory.mktemp("server"),
+        "shell",
+        "-c",
+        PEOPLE,
+        workers=1,
+        RDV_SIGN_IN_QUEUE="2",
+        RDV_SIGN_IN_PATIENCE="1s",
+    ) as running:
+        yield running
 
 
 def sign_in(server: Server, name: str, **headers: str) -> requests.Response:

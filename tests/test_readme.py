@@ -14,7 +14,7 @@ import pytest
 
 from rdv.settings import ROOT
 
-from .server import Server, fresh_database
+from .server import serving
 
 BLOCK = re.compile(r"<!-- run: (\w+)(?: (\d+))? -->\n```sh\n(.*?)```", re.DOTALL)
 README, RECIPES = (Path(ROOT, name).read_text(encoding="utf-8") for name in ("README.md", "docs/recipes.md"))
@@ -28,15 +28,8 @@ def blocks(tool: str, page: str = README) -> list[tuple[str, int | None]]:
 
 @pytest.fixture(scope="module")
 def demo_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    with fresh_database(folder) as database:
-        server = Server(folder, database)
-        try:
-            server.start()
-            server.manage("demo")
-            yield server
-        finally:
-            server.stop()
+    with serving(tmp_path_factory.mktemp("demo"), "demo") as server:
+        yield server
 
 
 @pytest.fixture

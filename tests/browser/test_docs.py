@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.server import Server, fresh_database
+from tests.server import Server, serving
 
 from .test_pages import browser, pytestmark, serious, visit
 
@@ -20,15 +20,8 @@ WIDTHS = pytest.mark.parametrize("width", [1280, 390])
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("docs")
-    with fresh_database(folder) as database:
-        running = Server(folder, database)
-        try:
-            running.start(workers=1)
-            running.manage("demo")
-            yield running
-        finally:
-            running.stop()
+    with serving(tmp_path_factory.mktemp("docs"), "demo", workers=1) as running:
+        yield running
 
 
 class Swagger:

@@ -16,7 +16,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.server import Server, fresh_database
+from tests.server import Server, serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -44,15 +44,8 @@ for place in places:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("pages")
-    with fresh_database(folder) as database:
-        running = Server(folder, database)
-        try:
-            running.start(workers=1)
-            running.manage("shell", "-c", DIRECTORY)
-            yield running
-        finally:
-            running.stop()
+    with serving(tmp_path_factory.mktemp("pages"), "shell", "-c", DIRECTORY, workers=1) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

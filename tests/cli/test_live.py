@@ -22,7 +22,7 @@ import pytest
 
 from rdv.api.openapi import document
 from rdv_cli.document import Catalogue
-from tests.server import Server, fresh_database
+from tests.server import serving
 
 pytestmark = pytest.mark.live
 
@@ -34,16 +34,11 @@ PASSWORD = "123456"
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("demo")
-    with fresh_database(folder) as database:
-        # Each request renews the triple, so that what is kept has to follow.
-        server = Server(folder, database, RDV_TOKEN_ROTATION="request", RDV_TOKEN_BATCH_WINDOW="1s")
-        try:
-            server.start()
-            server.manage("demo")
-            yield server.address
-        finally:
-            server.stop()
+    # Each request renews the triple, so that what is kept has to follow.
+    with serving(
+        tmp_path_factory.mktemp("demo"), "demo", RDV_TOKEN_ROTATION="request", RDV_TOKEN_BATCH_WINDOW="1s"
+    ) as server:
+        yield server.address
 
 
 class Person:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.server import Server, fresh_database
+from tests.server import Server, serving
 
 pytestmark = pytest.mark.live
 
@@ -114,15 +114,8 @@ class Visitor(requests.Session):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("lines")
-    with fresh_database(folder) as database:
-        running = Server(folder, database)
-        try:
-            running.start(workers=1)
-            running.manage("shell", "-c", DIRECTORY)
-            yield running
-        finally:
-            running.stop()
+    with serving(tmp_path_factory.mktemp("lines"), "shell", "-c", DIRECTORY, workers=1) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import Server, fresh_database
+from tests.server import serving
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -22,15 +22,8 @@ ROOT = HERE.parent.parent
 
 @pytest.fixture(scope="module")
 def demo_server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    with fresh_database(folder) as database:
-        server = Server(folder, database)
-        try:
-            server.start()
-            server.manage("demo")
-            yield server
-        finally:
-            server.stop()
+    with serving(tmp_path_factory.mktemp("demo"), "demo") as server:
+        yield server
 
 
 @pytest.mark.live

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.server import fresh_database
+from tests.server import serving
 
 from .callers import Caller, Site, at_once
 from .cluster import Mortal
@@ -43,15 +43,8 @@ AgentRole.objects.create(agent=martine, organisation=mds, access_level="admin")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
-    folder = tmp_path_factory.mktemp("retries")
-    with fresh_database(folder) as database:
-        mortal = Mortal(folder, database)
-        try:
-            mortal.start()
-            mortal.manage("shell", "-c", SETUP)
-            yield mortal
-        finally:
-            mortal.stop()
+    with serving(tmp_path_factory.mktemp("retries"), "shell", "-c", SETUP, kind=Mortal) as mortal:
+        yield mortal
 
 
 @pytest.fixture(scope="module")
