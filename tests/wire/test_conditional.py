@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils.http import parse_etags
 
+from rdv.api import conditional
 from tests.factories import AbsenceFactory
 
 AGENTS = "/api/v1/agents"
@@ -119,3 +121,15 @@ def test_an_error_is_never_304(anonymous, cast, martine):
 
 def test_another_agent_with_another_answer_has_another_etag(cast, sign_in, etag):
     assert sign_in(cast.bruno).get(AGENTS)["ETag"] != etag
+
+
+def test_of_a_header_of_many_kilobytes_the_first_are_read(cast, martine, etag, monkeypatch):
+    read = []
+    monkeypatch.setattr(conditional, "parse_etags", lambda sent: read.append(len(sent)) or parse_etags(sent))
+    many = ", ".join(['"x"'] * 50_000)
+    assert ask(martine, f"{etag}, {many}").status_code == 304
+    assert ask(martine, f"{many}, {etag}").status_code == 200
+    path = f"/api/v1/absences/{AbsenceFactory(agent=cast.bruno).pk}"
+    assert martine.delete(path, headers={"If-Match": many}).status_code == 412
+    assert len(read) == 3
+    assert max(read) == conditional.LONGEST

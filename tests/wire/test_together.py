@@ -23,17 +23,8 @@ ROUNDS = 150
 NEW = {"title": "Formation", "first_day": "2026-12-10", "start_time": "09:00", "end_time": "12:30"}
 PREFIXES = ("/api/v1", "/api/1", "/api/latest", "/api")
 READ = ("/absences", "/absences/{row}", "/agents", "/organisations", "/organisations/{place}", "/services", "/tokens")
-READ += (
-    "/tokens/{key}",
-    "/me",
-    "/token",
-    "/audit",
-    "/absences/0",
-    "/absences/{far}",
-    "/nulle-part",
-    "/openapi.json",
-    "",
-)
+READ += ("/tokens/{key}", "/me", "/token", "/audit", "/absences/0", "/absences/{far}", "/nulle-part")
+READ += ("/openapi.json", "")
 QUERIES = (
     *("prettify=1", "prettify=true", "prettify=0", "fields=id", "fields=id,title", "expand=agent.services", "sort=-id"),
     *("sort=title&cursor=", "q=form", "agnet_id=1", "%C3%A9t%C3%A9=1", "per=2", "page=9", "sort=zzz", "cursor=zzz"),
@@ -212,7 +203,8 @@ def _whole(asked: Any, answer: tuple[int, dict[str, str], bytes]) -> None:
         assert document["errorDetails" if status < 400 else "data"] is None, asked
     elif kind == "application/problem+json":
         assert status >= 400, asked
-        assert "problem+json" in accept and "Accept" in varies, asked
+        assert "problem+json" in accept, asked
+        assert "Accept" in varies, asked
         # One that is answered again is the one that happened then.
         assert document["request_id"] == told["X-Request-Id"] or "Idempotency-Replayed" in told, asked
         assert document["status"] == status, asked
