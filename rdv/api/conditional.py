@@ -83,7 +83,7 @@ def _digest(body: bytes) -> str:
 
 
 def _etag(response: HttpResponse) -> str:
-    # An envelope tells the request's id too: its validator is of what does not change with each request (shapes.py),
+    # An envelope tells the request's id too: its validator is of what does not change with each request (envelope.py),
     # and so it is weak.
     validated = getattr(response, "validated", None)
     version = getattr(response, "row_version", None)

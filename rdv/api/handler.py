@@ -17,11 +17,11 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from .accept import Form, form_of
 from .bodies import UNREAD, receive
+from .envelope import shape_of_refusal
 from .errors import PROBLEM, Busy, WireError, plain, problem
 from .gzipped import Gzip
 from .middleware import FIXED_HEADERS
 from .observed import SEEN, Observer, Seen, observe
-from .shapes import shape_of_refusal
 from .turns import Turns
 from .versioning import HEADER as VERSION_HEADER
 from .versioning import in_path

@@ -21,9 +21,9 @@ from rdv import VERSION
 
 from .conditional import conditional
 from .deprecation import announce
+from .envelope import shaped
 from .errors import API_OFF, Busy, DatabaseUnavailable, as_wire_error, plain
 from .prefer import emptied
-from .shapes import shaped
 from .versioning import tell_version
 
 # Contract 1.2, as recorded in the first public description of the API.
