@@ -1,7 +1,7 @@
 """The catalogue of what can go wrong: for each code that an answer may carry, what it means and what to do (row P3).
 
 The page of a code (`/erreurs/<code>`), the `title` of an `application/problem+json` (RFC 9457) and the description of
-the API are made of it. Each app declares its own codes, when it is set up. Pure: the exceptions are in `errors.py`.
+the API are made of it. Each app declares its own codes, when it is set up. Pure: the exceptions are in `errors`.
 """
 
 from __future__ import annotations

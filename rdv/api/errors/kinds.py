@@ -1,53 +1,29 @@
-"""The one way out for anything that goes wrong: exceptions that know their wire form, and the handler that sends them.
-
-Bodies follow contract 1.7 (shapes), 1.8 (invalid records) and 1.9 (403 texts). Codes never change with the language;
-sentences are French unless the request asks for English.
-"""
+"""What can go wrong: exceptions that know their status, code, sentence and body."""
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-import sys
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote
 
-from django.conf import settings
 from django.core.exceptions import (
     NON_FIELD_ERRORS,
-    BadRequest,
-    PermissionDenied,
-    RequestDataTooBig,
-    SuspiciousOperation,
     ValidationError,
 )
-from django.db import InterfaceError, OperationalError, models
-from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
-from django.http.multipartparser import MultiPartParserError
-from django.http.request import RawPostDataException
+from django.db import models
+from django.http import HttpRequest
 from django.utils import translation
-from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django_guid import get_guid
 from rest_framework import exceptions, status
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from .accept import Form, form_of
-from .client import origin
-from .messages import NOT_INCLUDED, TOO_LONG
-from .problems import PROBLEMS
-from .schema import DAY, Sentence, Shape, array, choice, flag, nullable, text
-
-logger = logging.getLogger("django.request")
+from ..messages import NOT_INCLUDED, TOO_LONG
+from ..schema import Sentence, Shape
+from .bodies import CODED, INVALID_RECORD, MISSING, TOLD
 
 # What a 401 answers to somebody who sent no credential at all (RFC 9110 11.6.1).
 CHALLENGE = 'Bearer realm="rdv"'
-
-PROBLEM = "application/problem+json"  # RFC 9457; it has no charset
 
 # What a failure may say of itself beside the extra keys of the wire: the name under which the contract shows it, the
 # parameter by which it was sent, whether that is one of the address, and its code where the contract has a sentence.
@@ -55,126 +31,6 @@ _UNSEEN = ("attribute", "parameter", "in_address", "problem")
 
 FORBIDDEN = gettext_lazy(
     "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"  # noqa: RUF001
-)
-
-
-# The bodies of errors (contract 1.7), as the description of the API has them.
-_SENTENCES = array(text(), gettext_lazy("Une phrase par erreur, pour une personne."))
-_HINT = text(gettext_lazy("Ce qu'il faut sans doute changer, ou l'endroit de l'erreur."))
-_VERSIONS = array(
-    Shape(
-        "Version",
-        gettext_lazy("Une version de l'API."),
-        {
-            "version": text(gettext_lazy("Son numéro.")),
-            "state": choice("supported", "deprecated"),
-            "path": text(gettext_lazy("Ce par quoi ses adresses commencent.")),
-            "since": DAY,
-            "deprecated_on": nullable(DAY),
-            "sunset_on": nullable(DAY),
-        },
-    ),
-    gettext_lazy("Les versions qu'il y a."),
-)
-_NEAREST = text(gettext_lazy("Le nom le plus proche, parmi ceux qui sont connus."))
-CODED = Shape(
-    "CodedError",
-    gettext_lazy("Une erreur qui a un code."),
-    {
-        "success": flag(const=False),
-        "errors": array(
-            Shape(
-                "Code",
-                gettext_lazy("Ce qui ne va pas."),
-                {
-                    "base": text(gettext_lazy("Le code, le même dans toutes les langues.")),
-                    "parameter": text(gettext_lazy("Le nom d'un paramètre qui n'est pas connu.")),
-                    "did_you_mean": _NEAREST,
-                },
-                optional=("parameter", "did_you_mean"),
-            )
-        ),
-        "error_messages": _SENTENCES,
-        "hint": _HINT,
-        "versions": _VERSIONS,
-    },
-    optional=("success", "hint", "versions"),
-)
-TOLD = Shape(
-    "ToldError",
-    gettext_lazy("Une erreur dite par une phrase, ou par son code."),
-    {"success": flag(const=False), "errors": _SENTENCES, "hint": _HINT},
-    optional=("success", "hint"),
-)
-MISSING = Shape(
-    "MissingRecord",
-    gettext_lazy("Ce qui est demandé n'existe pas."),
-    {"not_found": text(gettext_lazy("Ce qui n'a pas été trouvé.")), "hint": _HINT},
-    optional=("hint",),
-)
-_FAILURE = Shape(
-    "Failure",
-    gettext_lazy("Un défaut d'un champ, et ce qui l'explique."),
-    {
-        "error": text(gettext_lazy("Le code : blank, invalid, inclusion, taken, too_long…")),
-        "value": {"description": gettext_lazy("Ce qui a été envoyé.")},
-        "count": {"type": "integer", "description": gettext_lazy("La limite dépassée.")},
-        "format": text(gettext_lazy("Le format attendu.")),
-        "allowed": array(text(), gettext_lazy("Les noms qui existent.")),
-        "unknown": text(gettext_lazy("Ce qui n'est pas connu.")),
-        "known": text(gettext_lazy("Ce qui l'est.")),
-        "organisations": text(gettext_lazy("Les organisations dont il s'agit.")),
-    },
-    optional=("value", "count", "format", "allowed", "unknown", "known", "organisations"),
-)
-INVALID_RECORD = Shape(
-    "InvalidRecord",
-    gettext_lazy("Tout ce qui ne va pas, champ par champ."),
-    {
-        "success": flag(const=False),
-        "errors": {
-            "type": "object",
-            "description": gettext_lazy("Les défauts de chaque champ."),
-            "additionalProperties": array(_FAILURE),
-        },
-        "error_messages": _SENTENCES,
-        "hint": _HINT,
-    },
-    optional=("hint",),
-)
-_MORE = [name for name in _FAILURE.properties if name != "error"]
-PROBLEM_DETAILS = Shape(
-    "Problem",
-    gettext_lazy("Une erreur, telle que la RFC 9457 la décrit, pour qui préfère `application/problem+json`."),
-    {
-        "type": text(gettext_lazy("L'adresse de la page qui explique le code."), format="uri-reference"),
-        "title": text(gettext_lazy("Comment cela s'appelle.")),
-        "status": {"type": "integer", "description": gettext_lazy("Le statut de la réponse.")},
-        "detail": text(gettext_lazy("Ce qui ne va pas, dans cette requête.")),
-        "instance": text(gettext_lazy("La requête."), format="uri"),
-        "code": text(gettext_lazy("Le code, le même dans toutes les langues.")),
-        "request_id": text(gettext_lazy("Ce que dit l'en-tête X-Request-Id.")),
-        "hint": _HINT,
-        "resource": text(gettext_lazy("Le genre de ce qui n'a pas été trouvé.")),
-        "errors": array(
-            Shape(
-                "ProblemOfAValue",
-                gettext_lazy("Un défaut d'un paramètre."),
-                {
-                    "pointer": text(gettext_lazy("Lequel (RFC 6901).")),
-                    "parameter": text(gettext_lazy("Son nom, quand il est dans l'adresse.")),
-                    "code": text(gettext_lazy("Le code : blank, invalid, inclusion, taken, too_long…")),
-                    "detail": text(gettext_lazy("Ce qui ne va pas.")),
-                    "did_you_mean": _NEAREST,
-                    **{name: _FAILURE.properties[name] for name in _MORE},
-                },
-                optional=("pointer", "parameter", "did_you_mean", *_MORE),
-            ),
-            gettext_lazy("Chaque paramètre qui ne va pas."),
-        ),
-        "versions": _VERSIONS,
-    },
-    optional=("hint", "resource", "errors", "versions"),
 )
 
 
@@ -578,119 +434,3 @@ class InternalError(WireError):
 
     def sentence(self) -> str:
         return _("Une erreur interne est survenue.")
-
-
-def _is_the_database_away(exc: OperationalError | InterfaceError) -> bool:
-    """Whether asking again may help. SQLite says a table that is missing, or a misuse, by the same exceptions."""
-    code = getattr(exc.__cause__, "sqlite_errorcode", None)
-    return code not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE)
-
-
-def as_wire_error(exc: BaseException | None, request: HttpRequest | None = None) -> WireError:
-    """The wire form of `exc`; that of an internal error when it has no other."""
-    match exc:
-        case WireError():
-            return exc
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return Unauthenticated()
-        case Http404() | exceptions.NotFound():
-            return UnknownRoute()
-        case PermissionDenied() | exceptions.PermissionDenied():
-            return Forbidden()
-        case exceptions.MethodNotAllowed():
-            return MethodNotAllowed(request.method or "" if request else "")
-        case exceptions.UnsupportedMediaType():
-            return UnreadableBody()
-        case ValidationError():
-            return Invalid(exc.error_dict if hasattr(exc, "error_dict") else {NON_FIELD_ERRORS: exc.error_list})
-        case RequestDataTooBig():
-            return PayloadTooLarge(settings.RDV_MAX_BODY_BYTES)
-        case (
-            exceptions.ParseError()
-            | UnreadablePostError()
-            | BadRequest()
-            | SuspiciousOperation()
-            | MultiPartParserError()
-            | RawPostDataException()
-        ):
-            return MalformedRequest()
-        case OperationalError() | InterfaceError() if _is_the_database_away(exc):
-            return DatabaseUnavailable()
-    return InternalError()
-
-
-def respond(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """Answer for `exc`, whatever it is (DRF's EXCEPTION_HANDLER): the only place where an error gets its wire form."""
-    request = context.get("request")
-    error = as_wire_error(exc, request)
-    if isinstance(error, InternalError):
-        logger.error("Unhandled %s", type(exc).__name__, exc_info=exc)
-    elif isinstance(error, DatabaseUnavailable):
-        logger.error("Database unavailable: %s", exc)
-    body, content_type = written(error, request)
-    response = Response(body, status=error.status_code, headers=error.headers, content_type=content_type)
-    patch_vary_headers(response, ("Accept",))
-    return response
-
-
-def plain(error: WireError, request: HttpRequest | None = None) -> JsonResponse:
-    """`error` outside of any API view: unknown routes, refused hosts. Without a request, in the contract's form."""
-    body, content_type = written(error, request)
-    response = JsonResponse(
-        body,
-        status=error.status_code,
-        headers=error.headers,
-        content_type=PROBLEM if content_type == PROBLEM else "application/json; charset=utf-8",
-        json_dumps_params={"ensure_ascii": False, "separators": (",", ":")},
-    )
-    patch_vary_headers(response, ("Accept",))
-    return response
-
-
-def written(error: WireError, request: HttpRequest | Request | None) -> tuple[dict[str, Any], str | None]:
-    """The body for `error`, and its type where that is not the usual one: the contract's, or what RFC 9457 makes of it
-    for whoever prefers that (`accept.py`).
-    """
-    if request is not None and form_of(request.META.get("HTTP_ACCEPT", ""), error=True) is Form.PROBLEM:
-        return problem(error, request), PROBLEM
-    return error.body() | ({"hint": error.hint} if error.hint else {}), error.content_type
-
-
-def problem(error: WireError, request: HttpRequest | Request, request_id: str | None = None) -> dict[str, Any]:
-    """The members of an `application/problem+json` (RFC 9457 section 3): `type` is the address that explains the code,
-    `instance` the request.
-    """
-    return details(error, request, origin(request), request_id or get_guid() or "")
-
-
-def details(error: WireError, request: HttpRequest | Request | None, base: str, id: str) -> dict[str, Any]:
-    """The same at the address `base`, of the request `id`."""
-    known = PROBLEMS.get(error.code)
-    return {
-        "type": f"{base}{known.path}" if known else "about:blank",
-        "title": str(known.title) if known else HTTPStatus(error.status_code).phrase,
-        "status": error.status_code,
-        "detail": error.sentence().strip(),
-        "instance": f"urn:uuid:{id}",
-        "code": error.code,
-        "request_id": id,
-        **({"hint": error.hint} if error.hint else {}),
-        **error.extensions(request),
-    }
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(as_wire_error(exception, request), request)
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(Forbidden(), request)
-
-
-def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return plain(UnknownRoute(), request)
-
-
-def server_error(request: HttpRequest) -> JsonResponse:
-    """Django calls this while it handles the exception that nobody else did: of a page, of a middleware."""
-    return plain(as_wire_error(sys.exception(), request), request)
