@@ -39,7 +39,7 @@ from .parameters import ParametersForm, Sent, filled, is_secret, prose
 
 LONGEST_SHOWN = 100_000  # characters of an answer
 RUN, PREPARE = "run", "prepare"
-LANGUAGE = "Accept-Language"
+LANGUAGE, KEY_FOR_RETRIES = "Accept-Language", "Idempotency-Key"
 # Of an answer; what each one has is in a drawer.
 SELDOM_READ = frozenset(
     name.lower()
@@ -104,7 +104,7 @@ class OperationPage(Page):
                 messages.info(request, _("Ce formulaire a déjà servi : rien n'a été refait. Exécutez-le de nouveau."))
                 return self._show(form, sent)
             spend(request.session, request.POST["once"])
-        answer = self._run(sent)
+        answer = self._run(sent, request.POST.get("once", ""))
         for name, sentence in answer["failures"]:
             if name in form.fields:
                 form.add_error(name, sentence)
@@ -120,15 +120,19 @@ class OperationPage(Page):
         language = get_language()
         return {} if language == settings.LANGUAGE_CODE else {LANGUAGE: language}
 
-    def _run(self, sent: Sent) -> dict[str, Any]:
+    def _run(self, sent: Sent, once: str) -> dict[str, Any]:
+        """The answer. A form that comes twice at the same moment is run once, where the operation takes a key for that."""
         operation, request = self._operation(), self.request
+        headers = sent.headers
+        if once and KEY_FOR_RETRIES in {one.name for one in operation.parameters} - {name for name, _text in headers}:
+            headers = [*headers, (KEY_FOR_RETRIES, once)]
         agent = Agent.objects.get(pk=request.user.pk)
         started = time.perf_counter()
         response: Any = within.ask(
             request,
             operation.method,
             _address(operation, sent),
-            headers=sent.headers,
+            headers=headers,
             body=json.dumps(sent.body).encode() if _has_body(operation) else None,
             session_credential=None if operation.public else SessionCredential(request.session, agent),
         )

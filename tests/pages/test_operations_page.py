@@ -282,6 +282,19 @@ def test_an_answer_that_is_loaded_anew_does_nothing_again(martine: Client) -> No
     assert Absence.objects.count() == 1
 
 
+def test_a_form_that_comes_twice_at_once_is_run_once(martine: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = {f"p-{name}": value for name, value in CREATE.items()} | {
+        "do": "run",
+        "once": number(martine, "absences.create"),
+    }
+    # The session of the second was read before the first had kept its own.
+    monkeypatch.setattr(page, "spend", lambda session, number: None)
+    first, second = (martine.post(address("absences.create"), form) for _time in range(2))
+    assert (status(first), status(second)) == (200, 200)
+    assert body(first) == body(second)
+    assert Absence.objects.count() == 1
+
+
 def test_preparing_lines_runs_nothing(martine: Client) -> None:
     answer = martine.post(address("absences.create"), {"do": "prepare"} | {f"p-{k}": v for k, v in CREATE.items()})
     assert status(answer) is None
