@@ -121,7 +121,7 @@ class OperationPage(Page):
         return {} if language == settings.LANGUAGE_CODE else {LANGUAGE: language}
 
     def _run(self, sent: Sent, once: str) -> dict[str, Any]:
-        """The answer. A form that comes twice at the same moment is run once, where the operation takes a key for that."""
+        """The answer. A form that comes twice at once is run once, where the operation takes a key for that."""
         operation, request = self._operation(), self.request
         headers = sent.headers
         if once and KEY_FOR_RETRIES in {one.name for one in operation.parameters} - {name for name, _text in headers}:
