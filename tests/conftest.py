@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import freezegun
 import pytest
 from django.contrib.auth.hashers import BasePasswordHasher
 from django.core.cache import cache
@@ -28,6 +29,14 @@ from agents.record.refusals import bound
 
 from . import described
 from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
+
+# What has no clock need not be looked through for one, at each test that stops it.
+freezegun.configure(
+    extend_ignore_list=[
+        *("anyio", "babel", "faker", "hypothesis", "icalendar", "jinja2", "jsonschema", "jsonschema_rs", "mypy"),
+        *("phonenumbers", "playwright", "psycopg", "pygments", "redis", "requests", "rich", "sqlparse", "yaml"),
+    ]
+)
 
 NOW = "2026-11-16 09:00:00"  # a Monday, 10:00 in Paris
 
@@ -103,6 +112,8 @@ def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     connect = socket.socket.connect
     monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    # Each client of a test has a server of its own, which need not look through all static files at its start.
+    settings.WHITENOISE_AUTOREFRESH = True
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()
     keyring.forget()

@@ -56,7 +56,8 @@ class AgentFactory(DjangoModelFactory):
 
     @factory.post_generation
     def services(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
-        self.services.set(extracted or [])
+        if extracted:
+            self.services.add(*extracted)
 
     @factory.post_generation
     def admin_of(self: Agent, create: bool, extracted: Any, **kwargs: Any) -> None:
