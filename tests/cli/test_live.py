@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -355,6 +356,8 @@ def test_an_interruption_is_told_by_its_code(martine):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A job in the background is born deaf to it, and so are these tests when they are one.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     martine.wait_until_it_waits()
     process.send_signal(signal.SIGINT)
