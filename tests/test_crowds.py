@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from rdv.api.connections import PATIENCE
+
 from .server import Server, serving
 
 pytestmark = pytest.mark.live
@@ -70,6 +72,7 @@ def test_64_requests_at_once_are_all_served(server: Server, martine: dict[str, s
 def test_while_one_hashes_lists_are_served_and_sign_ins_wait_so_long_and_no_more(
     server: Server, martine: dict[str, str]
 ) -> None:
+    begun = time.monotonic()
     with ThreadPoolExecutor(3) as pool:
         dear = pool.submit(sign_in, server, "bruno")
         time.sleep(0.3)
@@ -85,8 +88,15 @@ def test_while_one_hashes_lists_are_served_and_sign_ins_wait_so_long_and_no_more
         answer = patient.result()
         assert not dear.done()
         assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, BUSY, "1")
-        assert dear.result().status_code == 401
-    assert sign_in(server, "martine").status_code == 200
+        try:
+            assert dear.result().status_code == 401
+        except requests.ConnectionError:  # on a machine so busy that hashes, of the lowest priority, hardly go on
+            assert time.monotonic() - begun > PATIENCE.total_seconds(), "let go, and not for its silence"
+    for _try in range(60):
+        answer = sign_in(server, "martine")
+        if answer.status_code != 503 or time.monotonic() - begun < PATIENCE.total_seconds():
+            break
+    assert answer.status_code == 200
 
 
 def test_who_dawdles_over_a_body_holds_nobody_up(server: Server, martine: dict[str, str]) -> None:
