@@ -20,7 +20,7 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGLISH = ROOT / "rdv" / "locale" / "en" / "LC_MESSAGES" / "django.po"
-APPS = ("absences", "agents", "rdv")
+APPS = ("absences", "agents", "rdv", "webhooks")
 KEYWORDS = DEFAULT_KEYWORDS | {"gettext_lazy": None, "ngettext_lazy": (1, 2), "pgettext_lazy": ((1, "c"), 2)}
 
 

@@ -322,6 +322,7 @@ INSTALLED_APPS = [
     "rdv.api",
     "agents",
     "absences",
+    "webhooks",
     "rdv.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -10,6 +10,7 @@ from factory.django import DjangoModelFactory
 
 from absences.models import Absence
 from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
+from webhooks.models import SUBSCRIPTIONS, Delivery, Event, WebhookEndpoint
 
 PASSWORD = "Rendez-vous 2026 !"
 # Hashed once, with the cheapest hasher: thousands of agents are made, few sign in.
@@ -92,3 +93,48 @@ class AbsenceFactory(DjangoModelFactory):
     start_time = datetime.time(9, 0)
     end_day = factory.SelfAttribute("first_day")
     end_time = datetime.time(17, 0)
+
+
+class WebhookEndpointFactory(DjangoModelFactory):
+    """Subscribed to everything; `signed_with` is its secret."""
+
+    class Meta:
+        model = WebhookEndpoint
+
+    organisation = factory.SubFactory(OrganisationFactory)
+    target_url = factory.Sequence(lambda n: f"https://partenaire{n}.test/hooks")
+    subscriptions = factory.LazyFunction(lambda: list(SUBSCRIPTIONS))
+
+    @classmethod
+    def _build(cls, model: Any, *args: Any, signed_with: str = "secret-de-webhook", **kwargs: Any) -> WebhookEndpoint:
+        endpoint = model(*args, **kwargs)
+        endpoint.give_secret(signed_with)
+        return endpoint
+
+    @classmethod
+    def _create(cls, model: Any, *args: Any, **kwargs: Any) -> WebhookEndpoint:
+        endpoint = cls._build(model, *args, **kwargs)
+        endpoint.save()
+        return endpoint
+
+
+class EventFactory(DjangoModelFactory):
+    class Meta:
+        model = Event
+
+    model = "Absence"
+    object_id = factory.Sequence(lambda n: n + 1)
+    event = Event.What.UPDATED
+    body = (
+        '{"data":{"id":31},"meta":{"model":"Absence","event":"destroyed","webhook_reason":null,'
+        '"timestamp":"2025-06-02 09:15:00 +0200"}}'
+    )
+
+
+class DeliveryFactory(DjangoModelFactory):
+    class Meta:
+        model = Delivery
+
+    endpoint = factory.SubFactory(WebhookEndpointFactory)
+    event = factory.SubFactory(EventFactory)
+    about = factory.LazyAttribute(lambda delivery: f"{delivery.event.model}:{delivery.event.object_id}")

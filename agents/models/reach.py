@@ -21,7 +21,8 @@ class Reach:
     `organisations`: where the agent has any role; `administered`: where admin; `basic`: where basic; `whole`: those
     whose every agent is visible to them; `named`: those that they may name in a filter; `services`: their own; `own`:
     the agent themselves, or nobody for a caller who is no person; `person`: the same, but for a key that is for some
-    organisations, and leaves aside what is the agent's own elsewhere.
+    organisations, and leaves aside what is the agent's own elsewhere; `territorial`: those of the territories that they
+    administer.
     """
 
     organisations: Sequence[int]
@@ -32,6 +33,7 @@ class Reach:
     services: Sequence[int]
     own: Sequence[int] = ()
     person: Sequence[int] = ()
+    territorial: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -56,13 +58,14 @@ class Reach:
             services=[service for service, _is_secretariat in services or ()],
             own=[own] if own else [],
             person=[own] if own else [],
+            territorial=[*(territorial or ())],
         )
 
     def within(self, organisations: Container[int]) -> Reach:
         """What is left of it in `organisations`: as if there were no role elsewhere."""
         kept = {
             name: [pk for pk in getattr(self, name) if pk in organisations]
-            for name in ("organisations", "administered", "basic", "whole", "named")
+            for name in ("organisations", "administered", "basic", "whole", "named", "territorial")
         }
         return replace(self, person=(), **kept)
 

@@ -1,0 +1,7 @@
+"""Webhooks: who wants to be told of what, what happened, and what came of telling it (contract 5.5)."""
+
+from .delivery import Attempt, Delivery
+from .endpoint import SUBSCRIPTIONS, WebhookEndpoint
+from .event import Audience, Event
+
+__all__ = ["SUBSCRIPTIONS", "Attempt", "Audience", "Delivery", "Event", "WebhookEndpoint"]
