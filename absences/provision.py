@@ -94,6 +94,7 @@ class Absences(Section[Absence]):
 
     def write(self, track: Track = untracked) -> None:
         """Raises ChangedMeanwhile when an absence to be changed is gone, or is another one by now."""
+        Absence.settle_zones(self.created)
         create(Absence, self.created, track, "absences")
         now = timezone.now()
         for batch in track(batches(self.updated), "changed absences"):

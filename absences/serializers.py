@@ -26,13 +26,13 @@ from rdv.api.errors import NotFound
 from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
 from rdv.api.messages import MUST_EXIST, blank, inclusion
 from rdv.api.renderers import Representation
-from rdv.api.schema import DAY, INSTANT, TIME, Shape, integer, nullable, text
+from rdv.api.schema import DAY, INSTANT, TIME, Shape, array, choice, flag, integer, nullable, text
 from rdv.api.serializers import WireSerializer
 from rdv.api.statements import Parameter, Statement
-from rdv.api.times import wire_datetime
+from rdv.api.times import PARIS, wire_datetime
 
 from . import ical
-from .models import Absence
+from .models import Absence, Kind, Period
 
 COLUMNS = (
     "id",
@@ -52,6 +52,13 @@ COLUMNS = (
     "title",
     "changed",
     "version",
+    "exdates",
+    "external_ids",
+    "kind",
+    "period",
+    "private",
+    "rrule",
+    "time_zone",
 )
 
 
@@ -82,10 +89,18 @@ def render_absence(
     title: str,
     changed: int,
     version: int,
+    exdates: list[str] | None,
+    external_ids: dict[str, str] | None,
+    kind: str,
+    period: str,
+    private: bool,
+    rrule: str,
+    time_zone: str,
 ) -> dict[str, Any]:
     """The Absence object; the arguments are `COLUMNS`, after the base address of the server.
 
-    `created_at`, `updated_at`, `url` and `version` are ours, beside the keys of the contract.
+    `created_at`, `exdates`, `external_ids`, `kind`, `period`, `private`, `time_zone`, `updated_at`, `url` and
+    `version` are ours, beside the keys of the contract.
     """
     changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
     shown_change = wire_datetime(changed_at)
@@ -109,6 +124,8 @@ def render_absence(
         "created_at": shown_creation,
         "end_day": end_day.isoformat(),
         "end_time": end_time.isoformat("seconds"),
+        "exdates": (exdates or []) if rrule else None,
+        "external_ids": external_ids or {},
         "first_day": first_day.isoformat(),
         "ical": ical.absence_calendar(
             id,
@@ -122,9 +139,13 @@ def render_absence(
             organizer=ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER,
         ),
         "ical_uid": ical.absence_uid(id),
+        "kind": kind,
         "organisation": organisation,
-        "rrule": None,
+        "period": period or None,
+        "private": private,
+        "rrule": f"{rrule};" if rrule else None,
         "start_time": start_time.isoformat("seconds"),
+        "time_zone": time_zone,
         "title": title,
         "updated_at": shown_change,
         "url": f"{base}/api/v1/absences/{id}",
@@ -178,12 +199,18 @@ _PARTS: dict[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     "created_at": (("created",), _instant),
     "end_day": (("end_day",), datetime.date.isoformat),
     "end_time": (("end_time",), _time),
+    "exdates": (("exdates", "rrule"), lambda exdates, rrule: (exdates or []) if rrule else None),
+    "external_ids": (("external_ids",), lambda ids: ids or {}),
     "first_day": (("first_day",), datetime.date.isoformat),
     "ical": (("id", "agent__shown__by_mairie", *_CALENDAR), _ical),
     "ical_uid": (("id",), ical.absence_uid),
+    "kind": (("kind",), None),
     "organisation": ((*_SHOWN, *_KEPT_FOR), _organisation),
-    "rrule": (("id",), lambda pk: None),
+    "period": (("period",), lambda period: period or None),
+    "private": (("private",), None),
+    "rrule": (("rrule",), lambda rrule: f"{rrule};" if rrule else None),
     "start_time": (("start_time",), _time),
+    "time_zone": (("time_zone",), None),
     "title": (("title",), None),
     "updated_at": (("changed",), _instant),
     "url": (("base", "id"), lambda base, pk: f"{base}/api/v1/absences/{pk}"),
@@ -199,12 +226,22 @@ SHAPE = Shape(
         "created_at": INSTANT,
         "end_day": DAY,
         "end_time": TIME,
+        "exdates": nullable(array(DAY, _("Les premiers jours des occurrences supprimées ; null sans récurrence."))),
+        "external_ids": {
+            "type": "object",
+            "description": _("Ce que d'autres systèmes l'appellent, par système."),
+            "additionalProperties": text(),
+        },
         "first_day": DAY,
         "ical": text(_("Elle-même, en calendrier complet (RFC 5545).")),
         "ical_uid": text(_("Son UID dans un calendrier.")),
+        "kind": choice(*Kind.values, about=_("Son genre : congés, maladie, formation, autre.")),
         "organisation": nullable(shapes.ORGANISATION),
+        "period": nullable(choice(*Period.values, about=_("La partie de la journée demandée au lieu d'heures."))),
+        "private": flag(_("Si seuls l'agent et les administrateurs savent ce qu'elle est.")),
         "rrule": nullable(text(_("Sa répétition (RFC 5545)."))),
         "start_time": TIME,
+        "time_zone": text(_("Le fuseau dans lequel ses jours et ses heures s'entendent."), example="Europe/Paris"),
         "title": text(_("Ce qu'elle est.")),
         "updated_at": INSTANT,
         "url": text(_("Son adresse."), format="uri"),
@@ -221,12 +258,13 @@ ABSENCE = Representation(
         *(7, *SAMPLE_AGENT, False, *SAMPLE_ORGANISATION),
         *(1794819600, datetime.date(2026, 12, 10), datetime.time(12, 30), datetime.date(2026, 12, 10)),
         *(*SAMPLE_ORGANISATION, datetime.time(9), "Formation", 1794819600, 1),
+        *(None, None, "training", "", False, "", "Europe/Paris"),
     ),
     _PARTS,
 )
 
 
-_AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk")
+_AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk", Agent.ZONE)
 _AGENT_BY_ID = Statement(lambda: _AGENTS.filter(pk=Parameter("pk", models.BigIntegerField())))
 _AGENT_BY_EMAIL = Statement(lambda: _AGENTS.filter(email=Parameter("email", models.CharField())))
 
@@ -265,7 +303,8 @@ class AbsenceSerializer(WireSerializer):
             if agent is None:
                 failures["agent"] = [blank(MUST_EXIST, parameter="agent_id")]
                 return
-            row.agent_id = agent
+            row.agent_id, zone = agent
+            row.time_zone, row.zone_settled = zone or PARIS.key, True
         if organisation != "unchanged":
             row.organisation_id = organisation
             if organisation is not None:
@@ -275,18 +314,20 @@ class AbsenceSerializer(WireSerializer):
                 elif not works_there:
                     failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
 
-    def _agent(self) -> int | None:
-        """The agent named by `agent_id`, else by `agent_email`. Raises NotFound for an unknown email, contract 4.2."""
+    def _agent(self) -> tuple[int, str | None] | None:
+        """The agent named by `agent_id`, else by `agent_email`, and the zone of their territory. Raises NotFound for an
+        unknown email, contract 4.2.
+        """
         named = self.initial_data.get("agent_id")
         if named not in (None, ""):
             found = _AGENT_BY_ID.run(pk=IdentifierField().to_internal_value(named))
-            return next((pk for (pk,) in found), None)
+            return next(iter(found), None)
         email = self.initial_data.get("agent_email")
         if email in (None, ""):
             return None
         found = _AGENT_BY_EMAIL.run(email=email) if isinstance(email, str) else ()
-        for (pk,) in found:
-            return pk
+        for row in found:
+            return row
         raise NotFound("agent")
 
     def _place(self, agent_id: int, organisation_id: int) -> tuple[bool, bool]:

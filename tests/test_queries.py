@@ -156,9 +156,9 @@ def test_an_update_of_an_organisation(cast, martine, queries_of):
 
 def test_a_deletion(cast, martine, queries_of):
     absence = AbsenceFactory(agent=cast.bruno)
-    # The credential; the transaction (2); the row, locked, with the right; the deletion; the caller, held; the
-    # look again.
-    assert queries_of(martine.delete, f"/api/v1/absences/{absence.pk}", status=204) == 6 + HELD + TOLD
+    # The credential; the transaction (2); the row, locked, with the right; the deletion; the tombstone; the caller,
+    # held; the look again.
+    assert queries_of(martine.delete, f"/api/v1/absences/{absence.pk}", status=204) == 7 + HELD + TOLD
 
 
 def test_an_unknown_token_costs_one_query(cast, martine, queries_of):

@@ -48,6 +48,11 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         """Those with any role in one of `organisations`."""
         return self.filter(pk__in=AgentRole.objects.filter(organisation__in=organisations).values("agent"))
 
+    def time_zones(self, pks: Collection[int | None]) -> dict[int, str]:
+        """By agent, the zone of the territory of the organisation that they show; not of those who show none."""
+        zones = self.filter(pk__among=[pk for pk in pks if pk is not None]).order_by().values_list("pk", Agent.ZONE)
+        return {pk: zone for pk, zone in zones if zone is not None}
+
     def matching(self, text: str) -> AgentQuerySet:
         """Those with each word of `text` in a name or the email, accents and case aside: for people who search.
 
@@ -90,6 +95,9 @@ class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
     Deleting an agent is soft: see `leave`. `is_active` false: invited and not yet there, or put aside; still visible
     to others and still with absences, but without sign-in.
     """
+
+    # From an agent to the name of their zone; null of those without a role.
+    ZONE = "shown__organisation__territory__time_zone"
 
     recorded_as = "agent"
     not_recorded = BOOKKEEPING | {"last_login", "allow_password_change"}

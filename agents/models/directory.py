@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.folded import FoldedField, Folding, holding
 from rdv.api.messages import BLANK, INVALID, TAKEN
+from rdv.api.times import PARIS, validate_time_zone
 
 from .recorded import BOOKKEEPING, Recorded
 from .roles import AgentRole
@@ -52,6 +53,14 @@ class Territory(Recorded):
 
     name = models.CharField(_("nom"), max_length=255)
     departement_number = models.CharField(_("numéro de département"), max_length=3, blank=True)
+    time_zone = models.CharField(
+        _("fuseau horaire"),
+        max_length=64,
+        default=PARIS.key,
+        db_default=PARIS.key,
+        validators=[validate_time_zone],
+        help_text=_("Celui des absences que l'on y saisira, par son nom : Europe/Paris, Indian/Reunion…"),
+    )
 
     objects = TerritoryQuerySet.as_manager()
 

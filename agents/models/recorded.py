@@ -19,6 +19,8 @@ class Recorded(models.Model):
     # Columns of which nothing is told; and those of which is told that they changed, never from what to what.
     not_recorded: ClassVar[frozenset[str]] = BOOKKEEPING
     secrets: ClassVar[frozenset[str]] = frozenset()
+    # What columns nearly always hold: a creation and a deletion tell nothing of it.
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     class Meta:
         abstract = True

@@ -76,7 +76,7 @@ def gathered() -> Iterator[None]:
 
 
 def row_created(row: Recorded) -> None:
-    _note(row, Action.CREATED, {name: [None, value] for name, value in _values(row) if value not in (None, "")})
+    _note(row, Action.CREATED, {name: [None, value] for name, value in _values(row) if _tells(row, name, value)})
     row.remember()
 
 
@@ -98,7 +98,13 @@ def row_changed(row: Recorded, columns: Collection[str] | None = None) -> None:
 
 def row_deleted(row: Recorded) -> None:
     before = row.remembered or dict(_values(row))
-    _note(row, Action.DELETED, {n: [before[n], None] for n, _f in _told(type(row)) if before.get(n) not in (None, "")})
+    changes = {name: [before[name], None] for name, _f in _told(type(row)) if _tells(row, name, before.get(name))}
+    _note(row, Action.DELETED, changes)
+
+
+def _tells(row: Recorded, name: str, value: Any) -> bool:
+    """Whether a creation or a deletion says what was in a column."""
+    return value not in (None, "") and not (name in row.usual and row.usual[name] == value)
 
 
 def links_changed(row: Recorded, relation: str, lost: Iterable[Any], gained: Iterable[Any]) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime
 import re
+from functools import cache
 from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones as read_timezones
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from .messages import invalid
 
 PARIS = ZoneInfo("Europe/Paris")
+
+# Read from the files of the machine, once.
+available_timezones = cache(read_timezones)
 
 MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -51,6 +57,12 @@ def _next_midnight(midnight: datetime.datetime) -> datetime.datetime:
         return midnight + datetime.timedelta(days=1)
     except OverflowError:
         return datetime.datetime.combine(midnight, datetime.time.max)
+
+
+def validate_time_zone(name: str) -> None:
+    """Raises ValidationError unless `name` is one of the IANA database."""
+    if name not in available_timezones():
+        raise ValidationError(_("n'est pas un fuseau horaire connu (exemple : Indian/Reunion)"), code="invalid")
 
 
 def wire_datetime(moment: datetime.datetime) -> str:

@@ -260,6 +260,6 @@ def test_the_number_of_queries_does_not_grow_with_the_absences():
         return len(queries)
 
     apply(given())
-    assert cost(10, "17:00") == cost(60, "17:00")  # created
-    assert cost(10, "18:00") == cost(60, "18:00")  # changed
-    assert cost(10, "18:00") == cost(60, "18:00")  # unchanged
+    assert cost(10, "17:00") == cost(40, "17:00")  # created
+    assert cost(10, "18:00") == cost(40, "18:00")  # changed
+    assert cost(10, "18:00") == cost(40, "18:00")  # unchanged

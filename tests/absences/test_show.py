@@ -40,10 +40,11 @@ def test_the_example_of_the_contract_byte_for_byte(martine, odile):
     assert answer.content.decode() == (
         '{"absence":{"id":31,"agent":{"id":42,"email":"odile.mercier@exemple.test","first_name":"Odile",'
         '"inclusion_connect_open_id_sub":null,"last_name":"MERCIER"},"created_at":"2026-11-16 10:00:00 +0100",'
-        '"end_day":"2025-06-10","end_time":"17:00:00","first_day":"2025-06-10",'
-        f'"ical":{json.dumps(ical, ensure_ascii=False)},"ical_uid":"absence_31@RDV Solidarités",'
+        '"end_day":"2025-06-10","end_time":"17:00:00","exdates":null,"external_ids":{},"first_day":"2025-06-10",'
+        f'"ical":{json.dumps(ical, ensure_ascii=False)},"ical_uid":"absence_31@RDV Solidarités","kind":"other",'
         '"organisation":{"id":5,"email":null,"name":"MDS Les Tilleuls","phone_number":null,'
-        '"verticale":"rdv_solidarites"},"rrule":null,"start_time":"13:30:00","title":"Congé formation",'
+        '"verticale":"rdv_solidarites"},"period":null,"private":false,"rrule":null,"start_time":"13:30:00",'
+        '"time_zone":"Europe/Paris","title":"Congé formation",'
         '"updated_at":"2026-11-16 10:00:00 +0100","url":"http://testserver/api/v1/absences/31","version":1}}'
     )
 

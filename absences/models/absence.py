@@ -21,12 +21,27 @@ from rdv.api.folded import FoldedField, Folding
 from rdv.api.folding import fold
 from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, SavedAlike
-from rdv.api.times import PARIS
+from rdv.api.times import PARIS, validate_time_zone
 
 FIRST_YEAR = 2018
 YEARS_AHEAD = 5
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
+
+
+class Kind(models.TextChoices):
+    HOLIDAY = "holiday", _("congés")
+    SICK = "sick", _("maladie")
+    TRAINING = "training", _("formation")
+    OTHER = "other", _("autre")
+
+
+class Period(models.TextChoices):
+    """The part of the day that was asked for instead of hours."""
+
+    MORNING = "morning", _("matin")
+    AFTERNOON = "afternoon", _("après-midi")
+    DAY = "day", _("journée")
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
@@ -80,12 +95,15 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
 
 
 class Absence(Recorded, Folding, SavedAlike):
-    """A span of civil time, Europe/Paris, in which an agent is not to be had: from the first day at the start time to
+    """A span of civil time of `time_zone` in which an agent is not to be had: from the first day at the start time to
     the end day at the end time. It blocks the agent in every organisation (contract 3.3), whatever `organisation` says.
+
+    With `rrule` it comes again: the days and times are then those of its first occurrence.
     """
 
     recorded_as = "absence"
-    not_recorded = BOOKKEEPING | {"version"}
+    not_recorded = BOOKKEEPING | {"version", "recurs_until"}
+    usual = {"kind": Kind.OTHER, "private": False, "time_zone": PARIS.key}
 
     # The list of the wire: latest first.
     ORDER = ("-first_day", "-start_time", "-id")
@@ -105,12 +123,47 @@ class Absence(Recorded, Folding, SavedAlike):
         verbose_name=_("organisation"),
         help_text=_("Vide : l'absence vaut pour toutes les organisations de l'agent."),
     )
+    kind = models.CharField(_("genre"), max_length=16, choices=Kind.choices, default=Kind.OTHER, db_default=Kind.OTHER)
+    private = models.BooleanField(
+        _("confidentielle"),
+        default=False,
+        db_default=False,
+        help_text=_("Seuls l'agent et les administrateurs savent ce qu'elle est."),
+    )
+    period = models.CharField(
+        _("moment de la journée"), max_length=16, choices=Period.choices, blank=True, default="", db_default=""
+    )
+    # Canonical, without the wire's last semicolon; empty when the absence does not come again (contract 5.2).
+    rrule = models.CharField(_("récurrence"), max_length=500, blank=True, default="", db_default="")
+    # The first days, in ISO, of the occurrences that were taken out, in order.
+    exdates = models.JSONField(_("occurrences supprimées"), null=True, blank=True)
+    # By the first day that an occurrence had: what of first_day, start_time, end_day, end_time and title is other.
+    overrides = models.JSONField(_("occurrences modifiées"), null=True, blank=True)
+    # The day on which the last occurrence ends; null when there is no last one, or no recurrence.
+    recurs_until = models.DateField(_("se répète jusqu'au"), null=True, blank=True, editable=False)
+    # In which the days and times are meant, like a TZID: that of the agent's territory when the absence was filed.
+    time_zone = models.CharField(
+        _("fuseau horaire"),
+        max_length=64,
+        default=PARIS.key,
+        db_default=PARIS.key,
+        validators=[validate_time_zone],
+        editable=False,
+    )
+    # By system, what other systems call it; as it is shown.
+    external_ids = models.JSONField(_("identifiants externes"), null=True, blank=True, editable=False)
     folded_title = FoldedField(of="title")
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     created_at = models.DateTimeField(_("créée le"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("modifiée le"), default=timezone.now, editable=False)
 
     objects = AbsenceQuerySet.as_manager()
+
+    # Whether `time_zone` was looked up by who made the row.
+    zone_settled = False
+    # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
+    deletion_reason = ""
+    deleted_by: int | None = None
 
     class Meta:
         verbose_name = _("absence")
@@ -144,7 +197,17 @@ class Absence(Recorded, Folding, SavedAlike):
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()
+        elif not self.zone_settled and self.time_zone == PARIS.key:
+            self.settle_zones([self])
         super().save(**kwargs)
+
+    @staticmethod
+    def settle_zones(absences: Collection[Absence]) -> None:
+        """Give new rows the zones of their agents' territories, with one query."""
+        zones = Agent.objects.time_zones({absence.agent_id for absence in absences})
+        for absence in absences:
+            absence.time_zone = zones.get(absence.agent_id, PARIS.key)
+            absence.zone_settled = True
 
     def clean_fields(self, exclude: Any = None) -> None:
         """An absence without end day ends on its first day (contract 1.10), unless one was sent that is unreadable."""
@@ -195,13 +258,3 @@ class Absence(Recorded, Folding, SavedAlike):
 def delete_absences(agent: Agent, **kwargs: Any) -> None:
     """An agent who leaves takes their absences along (contract 2.9)."""
     agent.absences.all().delete()
-
-
-class AbsenceTally(models.Model):
-    """How many absences an agent has: kept by the database itself (`absences/derived.py`), never written from here."""
-
-    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="absence_tally")
-    count = models.PositiveIntegerField()
-
-    def __str__(self) -> str:
-        return f"{self.agent} : {self.count}"
