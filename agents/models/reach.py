@@ -19,16 +19,17 @@ class Reach:
     """Identifiers of organisations, services and agents.
 
     `organisations`: where the agent has any role; `administered`: where admin; `basic`: where basic; `whole`: those
-    whose every agent is visible to them; `named`: those that they may name in a filter; `services`: their own; `own`:
-    the agent themselves, or nobody for a caller who is no person; `person`: the same, but for a key that is for some
-    organisations, and leaves aside what is the agent's own elsewhere; `territorial`: those of the territories that they
-    administer.
+    whose every agent is visible to them; `informed`: of whose agents they may know also what is private (ADM and ORGT);
+    `named`: those that they may name in a filter; `services`: their own; `own`: the agent themselves, or nobody for a
+    caller who is no person; `person`: the same, but for a key that is for some organisations, and leaves aside what is
+    the agent's own elsewhere; `territorial`: those of the territories that they administer.
     """
 
     organisations: Sequence[int]
     administered: Sequence[int]
     basic: Sequence[int]
     whole: Sequence[int]
+    informed: Sequence[int]
     named: Sequence[int]
     services: Sequence[int]
     own: Sequence[int] = ()
@@ -54,6 +55,7 @@ class Reach:
             administered=administered,
             basic=[organisation for organisation, level in roles or () if level == AccessLevel.BASIC],
             whole=[*(organisations if secretariat else administered), *(territorial or ())],
+            informed=[*administered, *(territorial or ())],
             named=[*organisations, *(territorial or ())],
             services=[service for service, _is_secretariat in services or ()],
             own=[own] if own else [],
@@ -65,7 +67,7 @@ class Reach:
         """What is left of it in `organisations`: as if there were no role elsewhere."""
         kept = {
             name: [pk for pk in getattr(self, name) if pk in organisations]
-            for name in ("organisations", "administered", "basic", "whole", "named", "territorial")
+            for name in ("organisations", "administered", "basic", "whole", "informed", "named", "territorial")
         }
         return replace(self, person=(), **kept)
 
