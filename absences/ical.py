@@ -93,23 +93,56 @@ def absence_calendar(
     Days and times are civil, Europe/Paris; `changed_at` is an aware instant, shown in UTC as DTSTAMP; `sequence`
     grows with each change.
     """
-    stamp = changed_at.astimezone(datetime.UTC).isoformat()
-    summary = fold(f"SUMMARY:RDV Solidarités {escape(title)}")
     return (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:RDV Solidarités\r\nCALSCALE:GREGORIAN\r\nMETHOD:PUBLISH\r\n"
         f"{vtimezone(first_day, start_time)}"
-        "BEGIN:VEVENT\r\n"
-        f"DTSTAMP:{_compact(stamp)}Z\r\n"
-        f"UID:{absence_uid(pk)}\r\n"
-        f"DTSTART;TZID=Europe/Paris:{_compact(f'{first_day}T{start_time}')}\r\n"
-        f"DTEND;TZID=Europe/Paris:{_compact(f'{end_day}T{end_time}')}\r\n"
-        f"ORGANIZER:mailto:{organizer}\r\n"
-        f"SEQUENCE:{sequence}\r\n"
-        f"{summary}\r\n"
-        "END:VEVENT\r\nEND:VCALENDAR\r\n"
+        + event_lines(
+            absence_uid(pk),
+            f"{compact(changed_at.astimezone(datetime.UTC).isoformat())}Z",
+            compact(f"{first_day}T{start_time}"),
+            compact(f"{end_day}T{end_time}"),
+            organizer,
+            sequence,
+            f"RDV Solidarités {title}",
+        )
+        + "END:VCALENDAR\r\n"
     )
 
 
-def _compact(moment: str) -> str:
+def event_lines(
+    uid: str,
+    stamp: str,
+    starts: str,
+    ends: str,
+    organizer: str,
+    sequence: int,
+    summary: str,
+    zone: str = "Europe/Paris",
+    *,
+    after_end: str = "",
+    after_sequence: str = "",
+    after_summary: str = "",
+) -> str:
+    """One VEVENT, its lines in the order of contract 5.3. `stamp` is in UTC, `starts` and `ends` are civil times of
+    `zone`, all as iCalendar writes them; the `after_…` are whole lines to be put there, each with its CRLF: DESCRIPTION
+    and LOCATION, STATUS, what recurs.
+    """
+    return (
+        "BEGIN:VEVENT\r\n"
+        f"DTSTAMP:{stamp}\r\n"
+        f"UID:{uid}\r\n"
+        f"DTSTART;TZID={zone}:{starts}\r\n"
+        f"DTEND;TZID={zone}:{ends}\r\n"
+        f"{after_end}"
+        f"ORGANIZER:mailto:{organizer}\r\n"
+        f"SEQUENCE:{sequence}\r\n"
+        f"{after_sequence}"
+        f"{fold(f'SUMMARY:{escape(summary)}')}\r\n"
+        f"{after_summary}"
+        "END:VEVENT\r\n"
+    )
+
+
+def compact(moment: str) -> str:
     """`2025-06-10T13:30:00…` as `20250610T133000`; strftime would cost five times as much."""
     return f"{moment[:4]}{moment[5:7]}{moment[8:13]}{moment[14:16]}{moment[17:19]}"
