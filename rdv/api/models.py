@@ -59,3 +59,32 @@ class KeptAnswer(SavedAlike):
         """When the key is free again."""
         kept: datetime.timedelta = settings.RDV_IDEMPOTENCY_KEPT
         return self.at + kept
+
+
+class Lineage(models.Model):
+    """Which life of the database this is, one row: another one begins when it is restored from a copy, or a standby has
+    taken over (`committed.py`). What was said of places in a former one holds no more.
+    """
+
+    name = models.CharField(max_length=32)
+    life = models.CharField(max_length=200)  # by what it is known
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Pruned(models.Model):
+    """Up to which place rows of a table have been removed (`committed.py`)."""
+
+    name = models.CharField(max_length=63, primary_key=True)  # of the table
+    transaction = models.BigIntegerField()
+    number = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} : {self.transaction}.{self.number}"
