@@ -103,7 +103,7 @@ def absence_calendar(
             compact(f"{end_day}T{end_time}"),
             organizer,
             sequence,
-            f"RDV Solidarités {title}",
+            f"RDV Solidarités {escape(title)}",
         )
         + "END:VCALENDAR\r\n"
     )
@@ -124,8 +124,8 @@ def event_lines(
     after_summary: str = "",
 ) -> str:
     """One VEVENT, its lines in the order of contract 5.3. `stamp` is in UTC, `starts` and `ends` are civil times of
-    `zone`, all as iCalendar writes them; the `after_…` are whole lines to be put there, each with its CRLF: DESCRIPTION
-    and LOCATION, STATUS, what recurs.
+    `zone`; these and `summary` are as iCalendar writes them (`compact`, `escape`). The `after_…` are whole lines to be
+    put there, each with its CRLF: DESCRIPTION and LOCATION, STATUS, what recurs.
     """
     return (
         "BEGIN:VEVENT\r\n"
@@ -137,7 +137,7 @@ def event_lines(
         f"ORGANIZER:mailto:{organizer}\r\n"
         f"SEQUENCE:{sequence}\r\n"
         f"{after_sequence}"
-        f"{fold(f'SUMMARY:{escape(summary)}')}\r\n"
+        f"{fold(f'SUMMARY:{summary}')}\r\n"
         f"{after_summary}"
         "END:VEVENT\r\n"
     )
