@@ -5,6 +5,7 @@ it; so do, in production, a missing secret key, an empty host list and a variabl
 """
 
 import datetime
+import ipaddress
 import json
 import os
 import re
@@ -53,6 +54,10 @@ env = environ.Env(
     RDV_QUOTA=(str, "off"),
     RDV_QUOTA_EXCEPTIONS=(list, []),
     RDV_GZIP=(str, "off"),
+    RDV_WEBHOOKS_ALLOWED_NETWORKS=(list, []),
+    RDV_WEBHOOKS_HTTP=(str, "off"),
+    RDV_WEBHOOKS_PORTS=(list, ["443", "8443"]),
+    RDV_WEBHOOKS_DISABLE_DAYS=(int, 5),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
     RDV_LOG_LEVEL=(str, "INFO"),
     RDV_LOG_FORMAT=(str, "text"),
@@ -206,6 +211,14 @@ def database(url: str) -> dict[str, Any]:
     return env.db_url_config(url)
 
 
+def networks(texts: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(text.strip()) for text in texts]
+
+
+def ports(texts: list[str]) -> frozenset[int]:
+    return frozenset(between(1, 65535)(int(text)) for text in texts)
+
+
 ON_OR_OFF = "on or off"
 A_DURATION = "a number and s, m, h or d, such as 24h"
 
@@ -278,6 +291,13 @@ RDV_QUOTA_EXCEPTIONS = setting(
     "account:3=6000/1m, agent:12=off or agent@agency.fr=off, with commas",
 )
 RDV_GZIP = setting("RDV_GZIP", on_or_off, ON_OR_OFF)
+
+# Webhooks.
+
+RDV_WEBHOOKS_ALLOWED_NETWORKS = setting("RDV_WEBHOOKS_ALLOWED_NETWORKS", networks, "networks such as 10.1.0.0/16")
+RDV_WEBHOOKS_HTTP = setting("RDV_WEBHOOKS_HTTP", on_or_off, ON_OR_OFF)
+RDV_WEBHOOKS_PORTS = setting("RDV_WEBHOOKS_PORTS", ports, "ports such as 443,8443")
+RDV_WEBHOOKS_DISABLE_DAYS = setting("RDV_WEBHOOKS_DISABLE_DAYS", between(1, 30), "1 to 30")
 
 # The record.
 
