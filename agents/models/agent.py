@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.emails import normalise_email
 from agents.record import gathered
-from agents.signals import agent_left
+from agents.signals import agent_leaving, agent_left
 from rdv.api.folded import FoldedField, Folding, holding, plain_columns
 from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
@@ -220,6 +220,7 @@ class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
     def leave(self) -> None:
         """Delete softly (contract 2.9): the row stays, its names on the wire change, its links and absences go."""
         with transaction.atomic(), gathered():
+            agent_leaving.send(sender=type(self), agent=self)
             self.email_original = self.email
             self.email = DELETED_EMAIL.format(id=self.pk)
             self.deleted_at = timezone.now()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from agents.models.record import MAX_NAME, Action, RecordEntry
 from agents.models.recorded import Recorded
+from agents.signals import rows_told
 from rdv.api.folded import FoldedField
 
 from .origin import origin
@@ -25,8 +27,27 @@ HIDDEN = "***"
 
 Changes = dict[str, list[Any]]
 
-# What is to be written together, while somebody gathers.
-_gathered: ContextVar[list[dict[str, Any]] | None] = ContextVar("gathered", default=None)
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row that was created, updated or deleted: which columns changed, from what to what."""
+
+    action: str
+    row: Recorded
+    changes: Changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What is to be written together; `aside`: what others keep until then."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    aside: dict[Any, Any] = field(default_factory=dict)
+
+
+# While somebody gathers.
+_gathered: ContextVar[_Gathered | None] = ContextVar("gathered", default=None)
 
 
 def note(
@@ -56,7 +77,7 @@ def note(
     if together is None:
         RecordEntry.insert_all([entry])
     else:
-        together.append(entry)
+        together.entries.append(entry)
 
 
 @contextmanager
@@ -65,14 +86,22 @@ def gathered() -> Iterator[None]:
     if _gathered.get() is not None:  # whoever began writes
         yield
         return
-    entries: list[dict[str, Any]] = []
-    before = _gathered.set(entries)
+    together = _Gathered()
+    before = _gathered.set(together)
     try:
         yield
+        if together.told:
+            rows_told.send(sender=Recorded, told=together.told)
     finally:
         _gathered.reset(before)
-    if entries:
-        RecordEntry.insert_all(entries)
+    if together.entries:
+        RecordEntry.insert_all(together.entries)
+
+
+def aside() -> dict[Any, Any] | None:
+    """What may be kept until what is gathered is written, and no longer; None when nobody gathers."""
+    together = _gathered.get()
+    return None if together is None else together.aside
 
 
 def row_created(row: Recorded) -> None:
@@ -182,6 +211,11 @@ def _note(row: Recorded, action: str, changes: Changes) -> None:
         changes[name] = [former and HIDDEN for former in changes[name]]
     id, name = row.pk, row.recorded_name
     note(action, row.recorded_as, id=id, name=name, changes=changes, agent=agent, organisation=organisation)
+    told, together = Told(str(action), row, changes), _gathered.get()
+    if together is None:
+        rows_told.send(sender=Recorded, told=[told])
+    else:
+        together.told.append(told)
 
 
 @cache

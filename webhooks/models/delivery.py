@@ -32,7 +32,11 @@ class Delivery(SavedAlike):
         CANCELLED = "cancelled", _("annulé")
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
-    endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
+    # Without a constraint: a change never fails, nor waits, because somebody deletes an endpoint meanwhile. What is left
+    # over of it is nobody's (the worker joins the endpoint), and goes with the purge.
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.CASCADE, db_constraint=False, related_name="deliveries"
+    )
     # The object, "Absence:31": its events go in order.
     about = models.CharField(max_length=60)
     state = models.CharField(_("état"), max_length=9, choices=State.choices, default=State.PENDING)
