@@ -9,8 +9,9 @@ class AbsencesConfig(AppConfig):
     def ready(self) -> None:
         from rdv.api import problems
 
-        from .derived import TALLIES
+        from .derived import CHANGES, TALLIES
         from .problems import PROBLEMS
 
         problems.declare(*PROBLEMS)
-        TALLIES.follow_migrations(self)
+        for derived in (TALLIES, CHANGES):
+            derived.follow_migrations(self)

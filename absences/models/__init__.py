@@ -1,4 +1,5 @@
 from .absence import FIRST_YEAR, Absence, AbsenceQuerySet, Kind, Period
+from .change import AbsenceChange
 from .deleted import DeletedAbsence
 from .policy import AbsencePolicy, OnHoliday, Overlap
 from .tally import AbsenceTally
@@ -6,6 +7,7 @@ from .tally import AbsenceTally
 __all__ = [
     "FIRST_YEAR",
     "Absence",
+    "AbsenceChange",
     "AbsencePolicy",
     "AbsenceQuerySet",
     "AbsenceTally",
