@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -30,10 +30,13 @@ Changes = dict[str, list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A row that was created, updated or deleted: which columns changed, from what to what."""
+    """A row that was created, updated or deleted, and its key, which it may lose then: which columns changed, from what
+    to what.
+    """
 
     action: str
     row: Recorded
+    pk: int
     changes: Changes
 
 
@@ -113,8 +116,8 @@ def row_changed(row: Recorded, columns: Collection[str] | None = None) -> None:
     """Tell what is other than it was when the row was read, of `columns` or of all. Nothing when nothing is."""
     before = row.remembered
     changes = {}
-    for name, field in _told(type(row)):
-        if name not in row.__dict__ or (columns is not None and not {name, field}.intersection(columns)):
+    for name, column in _told(type(row)):
+        if name not in row.__dict__ or (columns is not None and not {name, column}.intersection(columns)):
             continue
         # What was not read was there all the same.
         former, value = before.get(name, HIDDEN if name in row.secrets else None), row.__dict__[name]
@@ -211,7 +214,7 @@ def _note(row: Recorded, action: str, changes: Changes) -> None:
         changes[name] = [former and HIDDEN for former in changes[name]]
     id, name = row.pk, row.recorded_name
     note(action, row.recorded_as, id=id, name=name, changes=changes, agent=agent, organisation=organisation)
-    told, together = Told(str(action), row, changes), _gathered.get()
+    told, together = Told(str(action), row, id, changes), _gathered.get()
     if together is None:
         rows_told.send(sender=Recorded, told=[told])
     else:

@@ -32,8 +32,8 @@ class Delivery(SavedAlike):
         CANCELLED = "cancelled", _("annulé")
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
-    # Without a constraint: a change never fails, nor waits, because somebody deletes an endpoint meanwhile. What is left
-    # over of it is nobody's (the worker joins the endpoint), and goes with the purge.
+    # Without a constraint: a change never fails, nor waits, because somebody deletes an endpoint meanwhile. What is
+    # left over of it is nobody's (the worker joins the endpoint), and goes with the purge.
     endpoint = models.ForeignKey(
         WebhookEndpoint, on_delete=models.CASCADE, db_constraint=False, related_name="deliveries"
     )

@@ -41,9 +41,10 @@ class Event(SavedAlike):
 
     `name` is the `webhook-id` of each delivery and each retry. `pk` grows from event to event of one object (the change
     holds the object's row when it takes its number), so that two changes in one second can be told apart and put in
-    order: `webhook-sequence`. `object_version` is the object's own `version`, where it has one (of a `destroyed` one,
-    the last). `body` is what is sent, byte for byte, at each attempt (UTF-8). A `ping` and what is sent again because
-    an endpoint was made or changed are events too, for that endpoint alone: without audience, not among `GET /events`.
+    order: `webhook-sequence`. `object_version` is the object's own `version`, where it has one; of a `destroyed` one,
+    one more than its last. `body` is what is sent, byte for byte, at each attempt (UTF-8). A `ping`, and what is sent
+    again because an endpoint was made or changed, are events too, for that endpoint alone: without audience, not among
+    `GET /events`.
     """
 
     class What(models.TextChoices):
