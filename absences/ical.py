@@ -7,10 +7,17 @@ library is the oracle of the tests.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+
+from icalendar import Timezone
 
 from rdv.api.times import PARIS
 
+from .recurrence import Series, read
+
+Overrides = Mapping[str, Mapping[str, str]]
+ZONE_YEARS = 20
 UID_DOMAIN = "RDV Solidarités"
 ORGANIZER = "secretariat-auto@rdv-solidarites.fr"
 ORGANIZER_MAIRIE = "secretariat-auto@rdv-service-public.fr"
@@ -77,6 +84,13 @@ def vtimezone(day: datetime.date, time: datetime.time) -> str:
     return _timezone(day.year, day.year - 1) if day.month < 7 else _timezone(day.year + 1, day.year)
 
 
+@lru_cache(maxsize=256)
+def other_timezone(zone: str, year: int) -> str:
+    """Any other zone, as it is from `year` on: each of its changes, or that it has none. The library makes it."""
+    first, last = datetime.date(year, 1, 1), datetime.date(min(year + ZONE_YEARS, datetime.MAXYEAR), 1, 1)
+    return str(Timezone.from_tzid(zone, first_date=first, last_date=last).to_ical(), "utf-8")
+
+
 def absence_calendar(
     pk: int,
     title: str,
@@ -87,15 +101,33 @@ def absence_calendar(
     changed_at: datetime.datetime,
     sequence: int,
     organizer: str = ORGANIZER,
+    zone: str = "Europe/Paris",
+    rrule: str = "",
+    exdates: Sequence[str] | None = None,
+    overrides: Overrides | None = None,
 ) -> str:
-    """A complete VCALENDAR with one VEVENT, CRLF after every line.
+    """A complete VCALENDAR with one VEVENT, and one more for each occurrence that has something of its own; CRLF after
+    every line.
 
-    Days and times are civil, Europe/Paris; `changed_at` is an aware instant, shown in UTC as DTSTAMP; `sequence`
-    grows with each change.
+    Days and times are civil, of `zone`; `rrule`, `exdates` and `overrides` are as a row keeps them; `changed_at` is an
+    aware instant, shown in UTC as DTSTAMP; `sequence` grows with each change.
     """
+    changed: Iterable[str] = ()
+    if overrides:
+        series = Series.of(first_day, start_time, end_day, end_time, rrule, exdates, overrides, zone, title)
+        stamp = f"{compact(changed_at.astimezone(datetime.UTC).isoformat())}Z"
+        changed = (
+            event_lines(
+                *(absence_uid(pk), stamp, compact(f"{first}T{start}"), compact(f"{last}T{end}")),
+                *(organizer, sequence, f"RDV Solidarités {escape(own_title)}", zone),
+                after_summary=f"RECURRENCE-ID;TZID={zone}:{compact(f'{day}T{start_time}')}\r\n",
+            )
+            for day in sorted(series.overrides)
+            for first, start, last, end, own_title in [series.civil(day)]
+        )
     return (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:RDV Solidarités\r\nCALSCALE:GREGORIAN\r\nMETHOD:PUBLISH\r\n"
-        f"{vtimezone(first_day, start_time)}"
+        f"{vtimezone(first_day, start_time) if zone == 'Europe/Paris' else other_timezone(zone, first_day.year)}"
         + event_lines(
             absence_uid(pk),
             f"{compact(changed_at.astimezone(datetime.UTC).isoformat())}Z",
@@ -104,9 +136,21 @@ def absence_calendar(
             organizer,
             sequence,
             f"RDV Solidarités {escape(title)}",
+            zone,
+            after_summary=_recurrence(rrule, exdates, start_time, zone) if rrule else "",
         )
+        + "".join(changed)
         + "END:VCALENDAR\r\n"
     )
+
+
+def _recurrence(rrule: str, exdates: Sequence[str] | None, start_time: datetime.time, zone: str) -> str:
+    """RRULE as contract 5.3 has it, and EXDATE."""
+    rule = fold(f"RRULE:{read(rrule)[0].ical}") + "\r\n"
+    if not exdates:
+        return rule
+    out = ",".join(compact(f"{day}T{start_time}") for day in exdates)
+    return f"{rule}{fold(f'EXDATE;TZID={zone}:{out}')}\r\n"
 
 
 def event_lines(

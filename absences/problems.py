@@ -16,7 +16,43 @@ def _absence(**values: datetime.date) -> Absence:
     return Absence(start_time=datetime.time(9), end_time=datetime.time(18), **days)
 
 
+def _recurring(rrule: str, **values: datetime.date) -> Absence:
+    """One that comes again, with something wrong."""
+    days = {"first_day": datetime.date(2026, 12, 23), "end_day": datetime.date(2026, 12, 23)} | values
+    return Absence(start_time=datetime.time(9), end_time=datetime.time(18), rrule=rrule, **days)
+
+
 PROBLEMS = (
+    Problem(
+        "recurrence_starts_elsewhere",
+        422,
+        _("Récurrence d'un autre jour"),
+        _(
+            "Le premier jour n'est pas un jour de la récurrence : un lundi ne commence pas ce qui a lieu le mardi. De "
+            "même quand le premier jour d'une absence qui se répète change sans que sa règle soit dite de nouveau."
+        ),
+        _("Donnez un premier jour qui suive la règle, ou envoyez rrule avec le nouveau premier jour."),
+        of_a_value=True,
+        example=lambda: Invalid.about(_recurring("FREQ=WEEKLY;BYDAY=MO")),
+    ),
+    Problem(
+        "recurrence_ends_too_early",
+        422,
+        _("Récurrence finie avant de se répéter"),
+        _("Le dernier jour de la récurrence (UNTIL) n'est pas après le premier jour de l'absence."),
+        _("Donnez un UNTIL plus tardif, ou rien : une absence d'une fois n'a pas de récurrence."),
+        of_a_value=True,
+        example=lambda: Invalid.about(_recurring("FREQ=DAILY;UNTIL=20261223T000000")),
+    ),
+    Problem(
+        "recurrence_of_several_days",
+        422,
+        _("Récurrence de plusieurs jours"),
+        _("Une absence qui se répète finit le jour où elle commence."),
+        _("Répétez-la chaque jour (FREQ=DAILY), ou déposez une absence par période."),
+        of_a_value=True,
+        example=lambda: Invalid.about(_recurring("FREQ=MONTHLY", end_day=datetime.date(2026, 12, 24))),
+    ),
     Problem(
         "ends_before_start",
         422,

@@ -24,6 +24,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import TOO_LONG, invalid, not_among
@@ -197,17 +198,17 @@ def read(text: str, zone: str = PARIS) -> tuple[Rule, Mapping[str, tuple[int, ..
         if name not in READ:
             raise not_among(name, READ)
         if name in given:
-            raise invalid(text, _TWICE, part=name)
+            raise _refused(text, _TWICE, part=name)
         given[name] = value
     frequency = given.get("FREQ")
     if frequency not in FREQUENCIES:
         raise _wrong(text, "FREQ", "FREQ=" + "|".join(FREQUENCIES))
     for name in given:
         if name not in ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST") and name not in _OF_FREQUENCY[frequency]:
-            raise invalid(text, _OUT_OF_PLACE, part=name, frequency=frequency)
+            raise _refused(text, _OUT_OF_PLACE, part=name, frequency=frequency)
     for part, other in (("COUNT", "UNTIL"), ("BYDAY", "BYMONTHDAY")):
         if part in given and other in given:
-            raise invalid(text, _EITHER, part=part, other=other)
+            raise _refused(text, _EITHER, part=part, other=other)
 
     def numbers(name: str, least: int, greatest: int, *, negative: bool = False) -> tuple[int, ...]:
         span = f"{least}..{greatest}"
@@ -229,7 +230,7 @@ def read(text: str, zone: str = PARIS) -> tuple[Rule, Mapping[str, tuple[int, ..
         raise _wrong(text, "WKST", "WKST=MO")
     if week != "MO" and frequency == "WEEKLY" and (interval or 1) > 1 and len(byday) > 1:
         # Elsewhere the first day of the week changes nothing.
-        raise invalid(text, _WEEKS, day=week)
+        raise _refused(text, _WEEKS, day=week)
     yearly = {
         "month": numbers("BYMONTH", 1, 12),
         "day": numbers("BYMONTHDAY", 1, 31, negative=True) if frequency == "YEARLY" else (),
@@ -238,7 +239,13 @@ def read(text: str, zone: str = PARIS) -> tuple[Rule, Mapping[str, tuple[int, ..
 
 
 def _wrong(text: str, part: str, expected: str) -> ValidationError:
-    return invalid(text, _UNREADABLE_PART, part=part, format=expected)
+    return _refused(text, _UNREADABLE_PART, expected, part=part)
+
+
+def _refused(text: str, sentence: Any, expected: str = EXAMPLE, **words: str) -> ValidationError:
+    # Said when it is read, in whatever language; of the words the wire has no keys.
+    message = lazy(lambda: str(sentence) % {**words, "format": expected}, str)()
+    return invalid(text, message, format=expected)
 
 
 def _numbers(
@@ -257,7 +264,7 @@ def _weekdays(text: str, given: Mapping[str, str], frequency: str) -> tuple[tupl
     """BYDAY: of a month the nth such day, from 1 to 5 or from -1 to -5; else bare."""
     if "BYDAY" not in given:
         if "BYSETPOS" in given:
-            raise invalid(text, _OUT_OF_PLACE, part="BYSETPOS", frequency=frequency)
+            raise _refused(text, _OUT_OF_PLACE, part="BYSETPOS", frequency=frequency)
         return ()
     if "BYSETPOS" in given and given["BYDAY"] in WEEKDAYS:
         places = _numbers(text, given, "BYSETPOS", "1..5", lambda one: 1 <= abs(one) <= 5)
@@ -292,28 +299,35 @@ def parse(text: Any, first_day: datetime.date | None, zone: str = PARIS) -> Rule
     """
     if not isinstance(text, str):
         raise invalid(text, _UNREADABLE, format=EXAMPLE)
-    rule, yearly = read(text, zone)
-    if first_day is None:
-        return rule
-    failures = list(unfit(rule, first_day))
-    begins = {"month": (first_day.month,), "day": (first_day.day,)}
-    if not failures and any(asked and asked != begins[name] for name, asked in yearly.items()):
-        failures = [_of_base(WRONG_START)]
+    rule, failures = judge(text, first_day, zone)
     if failures:
         raise ValidationError(failures)
     return rule
 
 
+def judge(text: str, first_day: datetime.date | None, zone: str = PARIS) -> tuple[Rule, list[ValidationError]]:
+    """The same, with what keeps it from beginning on `first_day`. Raises ValidationError for what cannot be read."""
+    rule, yearly = read(text, zone)
+    failures = list(unfit(rule, first_day)) if first_day else []
+    if first_day and not failures:
+        begins = {"month": (first_day.month,), "day": (first_day.day,)}
+        if any(asked and asked != begins[name] for name, asked in yearly.items()):
+            failures = [of_base(WRONG_START)]
+    return rule, failures
+
+
 def unfit(rule: Rule, first_day: datetime.date) -> Iterator[ValidationError]:
     """What keeps `rule` from beginning on `first_day` (contract 1.10, rows 4 and 5)."""
     if first_day not in rule._counted(first_day, first_day, first_day):
-        yield _of_base(WRONG_START)
+        yield of_base(WRONG_START)
     if rule.until is not None and rule.until <= first_day:
-        yield _of_base(WRONG_END)
+        yield of_base(WRONG_END)
 
 
-def _of_base(message: Any) -> ValidationError:
-    return ValidationError(message, params={"attribute": "base"})
+def of_base(message: Any) -> ValidationError:
+    """A failure that the wire shows as `base`."""
+    problem = "recurrence_starts_elsewhere" if message is WRONG_START else "recurrence_ends_too_early"
+    return ValidationError(message, params={"attribute": "base", "problem": problem})
 
 
 @dataclass(frozen=True, slots=True)

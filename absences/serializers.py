@@ -33,6 +33,7 @@ from rdv.api.times import PARIS, wire_datetime
 
 from . import ical
 from .models import Absence, Kind, Period
+from .recurring import DaysField, RuleField, recur
 
 COLUMNS = (
     "id",
@@ -59,6 +60,7 @@ COLUMNS = (
     "private",
     "rrule",
     "time_zone",
+    "overrides",
 )
 
 
@@ -96,6 +98,7 @@ def render_absence(
     private: bool,
     rrule: str,
     time_zone: str,
+    overrides: ical.Overrides | None,
 ) -> dict[str, Any]:
     """The Absence object; the arguments are `COLUMNS`, after the base address of the server.
 
@@ -137,6 +140,10 @@ def render_absence(
             changed_at,
             sequence=version - 1,
             organizer=ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER,
+            zone=time_zone,
+            rrule=rrule,
+            exdates=exdates,
+            overrides=overrides,
         ),
         "ical_uid": ical.absence_uid(id),
         "kind": kind,
@@ -180,17 +187,23 @@ def _ical(
     title: str,
     changed: int,
     version: int,
+    exdates: list[str] | None,
+    rrule: str,
+    time_zone: str,
+    overrides: ical.Overrides | None,
 ) -> str:
     organizer = ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER
     changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
     return ical.absence_calendar(
-        id, title, first_day, start_time, end_day, end_time, changed_at, sequence=version - 1, organizer=organizer
+        *(id, title, first_day, start_time, end_day, end_time, changed_at, version - 1, organizer),
+        *(time_zone, rrule, exdates, overrides),
     )
 
 
 _SHOWN = tuple(f"agent__shown__organisation__{column}" for column in ORGANISATION_COLUMNS)
 _KEPT_FOR = tuple(f"organisation__{column}" for column in ORGANISATION_COLUMNS)
 _CALENDAR = ("end_day", "end_time", "first_day", "start_time", "title", "changed", "version")
+_CALENDAR += ("exdates", "rrule", "time_zone", "overrides")
 
 # The same object as `render_absence` makes, key by key, for who asks for some of them: the calendar is the dearest.
 _PARTS: dict[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
@@ -258,7 +271,7 @@ ABSENCE = Representation(
         *(7, *SAMPLE_AGENT, False, *SAMPLE_ORGANISATION),
         *(1794819600, datetime.date(2026, 12, 10), datetime.time(12, 30), datetime.date(2026, 12, 10)),
         *(*SAMPLE_ORGANISATION, datetime.time(9), "Formation", 1794819600, 1),
-        *(None, None, "training", "", False, "", "Europe/Paris"),
+        *(None, None, "training", "", False, "", "Europe/Paris", None),
     ),
     _PARTS,
 )
@@ -287,6 +300,13 @@ class AbsenceSerializer(WireSerializer):
     first_day = DateField(help_text=_("Le premier jour."))
     start_time = TimeField(help_text=_("L'heure du début, le premier jour."))
     end_time = TimeField(help_text=_("L'heure de la fin, le dernier jour."))
+    rrule = RuleField(
+        help_text=_(
+            "La règle de récurrence (RFC 5545), à partir du premier jour : DAILY, WEEKLY, MONTHLY ou YEARLY, avec "
+            "INTERVAL, BYDAY, BYMONTHDAY, COUNT ou UNTIL. null ou vide : l'absence ne se répète pas, ou plus."
+        )
+    )
+    exdates = DaysField(help_text=_("Les jours de la récurrence où l'absence n'a pas lieu."))
     agent = IdentifierField()
     title = TextField(help_text=_("Ce qu'elle est : Congés, Formation…"))
     end_day = DateField(help_text=_("Le dernier jour ; le premier quand rien n'est dit."))
@@ -297,14 +317,20 @@ class AbsenceSerializer(WireSerializer):
     def assign(self, row: Absence, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
         organisation = values.pop("organisation_id", "unchanged")
         values.pop("agent", None)
+        recurrence = {name: values.pop(name) for name in ("rrule", "exdates") if name in values}
+        former = row.first_day if self.instance else None
         super().assign(row, values, failures)
         if self.instance is None:
             agent = self._agent()
             if agent is None:
                 failures["agent"] = [blank(MUST_EXIST, parameter="agent_id")]
-                return
-            row.agent_id, zone = agent
-            row.time_zone, row.zone_settled = zone or PARIS.key, True
+                organisation = "unchanged"
+            else:
+                row.agent_id, zone = agent
+                row.time_zone, row.zone_settled = zone or PARIS.key, True
+        if "rrule" not in failures and (recurrence or row.rrule):
+            for name, found in recur(row, recurrence, former).items():
+                failures.setdefault(name, found)
         if organisation != "unchanged":
             row.organisation_id = organisation
             if organisation is not None:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Collection
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import StrIndex
@@ -23,8 +23,13 @@ from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
 
+from ..recurrence import Series, last_day, read, unfit
+
 FIRST_YEAR = 2018
 YEARS_AHEAD = 5
+
+TOO_FAR = _("ne peut pas être dans plus de 5 ans")
+TOO_LONG_AGO = _("ne peut pas être avant 2018")
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
 
@@ -161,6 +166,8 @@ class Absence(Recorded, Folding, SavedAlike):
 
     # Whether `time_zone` was looked up by who made the row.
     zone_settled = False
+    # Whether its rule was held against its first day by who wrote them, who told what is wrong.
+    rule_judged = False
     # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
     deletion_reason = ""
     deleted_by: int | None = None
@@ -199,7 +206,23 @@ class Absence(Recorded, Folding, SavedAlike):
             self.updated_at = timezone.now()
         elif not self.zone_settled and self.time_zone == PARIS.key:
             self.settle_zones([self])
+        self.settle_recurrence()
         super().save(**kwargs)
+
+    @property
+    def series(self) -> Series:
+        """When it is, once or again and again."""
+        return Series.of(
+            *(self.first_day, self.start_time, self.end_day, self.end_time),
+            *(self.rrule, self.exdates, self.overrides, self.time_zone, self.title),
+        )
+
+    def settle_recurrence(self) -> None:
+        """What follows from the rule; for who writes rows in bulk, too."""
+        if self.rrule:
+            self.recurs_until = self.series.ends_on
+        else:
+            self.exdates = self.overrides = self.recurs_until = None
 
     @staticmethod
     def settle_zones(absences: Collection[Absence]) -> None:
@@ -216,22 +239,39 @@ class Absence(Recorded, Folding, SavedAlike):
         super().clean_fields(exclude)
 
     def clean(self) -> None:
-        """The rules that concern several values, or the calendar (contract 1.10, rows 9 and 11 to 13)."""
+        """The rules that concern several values, or the calendar (contract 1.10, rows 4, 5 and 9 to 14).
+
+        An occurrence that ends before it starts is none, whatever the recurrence: row 9 is asked of the first.
+        """
         failures: dict[str, list[ValidationError]] = {}
+        rule = read(self.rrule)[0] if self.rrule and self.first_day else None
+        if rule and not self.rule_judged:
+            # In the pages, beside the first day; the rule itself is not written there.
+            failures["first_day"] = list(unfit(rule, self.first_day))
         if None not in (self.first_day, self.start_time, self.end_day, self.end_time) and (
             (self.first_day, self.start_time) >= (self.end_day, self.end_time)
         ):
             # The wire names this failure after no attribute.
             params = {"attribute": "ends_time", "problem": "ends_before_start"}
             failures["end_time"] = [ValidationError(_("doit être après le début."), params=params)]
+        if rule and self.end_day != self.first_day:
+            params = {"attribute": "recurrence", "parameter": "end_day", "problem": "recurrence_of_several_days"}
+            message = _("pas possible avec une indisponibilité de plusieurs jours")
+            failures[NON_FIELD_ERRORS] = [ValidationError(message, params=params)]
         for name in ("first_day", "end_day"):
             day = getattr(self, name)
             if day and day > self.last_day_allowed():
                 params = {"problem": "too_far_ahead"}
-                failures[name] = [ValidationError(_("ne peut pas être dans plus de 5 ans"), params=params)]
+                failures.setdefault(name, []).append(ValidationError(TOO_FAR, params=params))
             elif day and day.year < FIRST_YEAR:
                 params = {"problem": "too_long_ago"}
-                failures[name] = [ValidationError(_("ne peut pas être avant 2018"), params=params)]
+                failures.setdefault(name, []).append(ValidationError(TOO_LONG_AGO, params=params))
+        until = last_day(rule, self.first_day) if rule else None
+        if until and until > self.last_day_allowed():
+            # One that ends before 2018 ends before it begins, or begins before 2018.
+            params = {"attribute": "recurrence_ends_at", "parameter": "rrule", "problem": "too_far_ahead"}
+            failures.setdefault("end_day", []).append(ValidationError(TOO_FAR, params=params))
+        failures = {name: failed for name, failed in failures.items() if failed}
         if failures:
             raise ValidationError(failures)  # type: ignore[arg-type]
 

@@ -166,7 +166,6 @@ def test_without_end_day_it_ends_on_its_first_day(worker, asked, end_day):
     "values",
     [
         {"recurrence": {"every": "week"}},
-        {"rrule": "FREQ=WEEKLY;"},
         {"ical_uid": "x"},
         {"recurrence": "FREQ=DAILY", "expired": True},
     ],
@@ -370,4 +369,4 @@ def test_the_absences_of_the_directory_are_there(worker, directory):
 def test_what_does_not_recur_has_none(worker, absence):
     assert absence["rrule"] is None
     for row in expect.body(worker.get("/absences"), 200)["absences"]:
-        assert row["rrule"] is None or re.fullmatch(r"FREQ=(WEEKLY|MONTHLY);([A-Z]+=[^;]+;)*", row["rrule"])
+        assert row["rrule"] is None or re.fullmatch(r"FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY);([A-Z]+=[^;]+;)*", row["rrule"])
