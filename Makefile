@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# The whole suite, in two processes; with ARGS, what they ask for, in one: --pdb and -s work as everywhere.
+AT_ONCE := -p tests.at_once --numprocesses 2
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
 	bench-check bench-growth bench-overload bench-servers conformance torture audit pins parts
@@ -26,10 +28,11 @@ serve: $(VENV)/.installed ## the server, with demo data when the database is emp
 	@exec bin/serve
 
 test: $(VENV)/.installed ## the suite on the embedded database
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(or $(ARGS),$(AT_ONCE))
 
+# What the suite writes need not outlive the machine: PostgreSQL does not wait for its disks.
 test-postgres: $(VENV)/.installed ## the suite on PostgreSQL: DATABASE_URL's, or one started and stopped here
-	bin/with-postgres $(PYTEST) $(ARGS)
+	POSTGRES_OPTIONS="-c fsync=off -c full_page_writes=off" bin/with-postgres $(PYTEST) $(or $(ARGS),$(AT_ONCE))
 
 torture: $(VENV)/.installed ## the promises of docs/guarantees.md at length, on both databases; hours
 	TORTURE=long $(PYTEST) tests/torture tests/test_visibility.py $(ARGS)

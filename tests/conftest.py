@@ -38,6 +38,10 @@ freezegun.configure(
     ]
 )
 
+# At each test that stops the clock it asks whether a module has other names than before: how many there are tells, and
+# costs a tenth of listing them.
+freezegun.api._get_module_attributes_hash = lambda module: f"{id(module)} {len(vars(module))}"
+
 NOW = "2026-11-16 09:00:00"  # a Monday, 10:00 in Paris
 
 

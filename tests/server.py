@@ -12,14 +12,19 @@ at the end.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +34,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60  # seconds, for a start on a machine that is busy
+PREPARED: set[str] = set()  # addresses of databases that have every table already
 
 
 class Server:
@@ -65,9 +71,14 @@ class Server:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def prepare(self) -> None:
+        """Every table, unless the database had them from the start."""
+        if self.environment["DATABASE_URL"] not in PREPARED:
+            self.manage("migrate", "--verbosity", "0")
+            self.manage("createcachetable")
+
     def start(self, workers: int = 2) -> None:
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("createcachetable")
+        self.prepare()
         port = _free_port()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -115,20 +126,80 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _create(name: str, template: str = "template1") -> str:
+    """The address of a new database, a copy of the template, beside the one of DATABASE_URL."""
+    given = os.environ["DATABASE_URL"]
+    with psycopg.connect(given, autocommit=True) as connection:
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(command.format(sql.Identifier(name), sql.Identifier(template)))
+    return urlsplit(given)._replace(path=f"/{name}").geturl()
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _on_postgresql() -> bool:
+    return os.environ.get("DATABASE_URL", "").startswith("postgres")
+
+
 @contextmanager
 def fresh_database(folder: Path) -> Iterator[str]:
     """The address of an empty database of the kind under test, that nobody else uses."""
-    given = os.environ.get("DATABASE_URL", "")
-    if not given.startswith("postgres"):
+    if not _on_postgresql():
         yield f"sqlite:///{folder / 'rdv.sqlite3'}"
         return
     name = f"rdv_live_{uuid.uuid4().hex}"
-    with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlsplit(given)._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    try:
+        yield _create(name)
+    finally:
+        _drop(name)
+
+
+@contextmanager
+def prepared_database(folder: Path, *command: str) -> Iterator[str]:
+    """The same with every table, and what the `command` of manage.py has put there: a copy of one made once."""
+    template = _template(command)
+    if not _on_postgresql():
+        file = folder / "rdv.sqlite3"
+        shutil.copyfile(template, file)
+        address = f"sqlite:///{file}"
+    else:
+        name = f"rdv_live_{uuid.uuid4().hex}"
+        address = _create(name, template)
+    PREPARED.add(address)
+    try:
+        yield address
+    finally:
+        PREPARED.discard(address)
+        if _on_postgresql():
+            _drop(name)
+
+
+@cache
+def _template(command: tuple[str, ...]) -> str:
+    """What is copied, until this process ends: a file, or the name of a database."""
+    folder = Path(tempfile.mkdtemp(prefix="rdv-"))
+    atexit.register(shutil.rmtree, folder)
+    name = f"rdv_template_{uuid.uuid4().hex}"
+    if _on_postgresql():
+        address = _create(name, _template(()) if command else "template1")
+        atexit.register(_drop, name)
+    else:
+        address = f"sqlite:///{folder / 'rdv.sqlite3'}"
+        if command:
+            shutil.copyfile(_template(()), folder / "rdv.sqlite3")
+    server = Server(folder, address)
+    if command:
+        server.manage(*command)
+    else:
+        server.prepare()
+    if _on_postgresql():
+        return name
+    with closing(sqlite3.connect(folder / "rdv.sqlite3")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the one file is the whole of it
+    return str(folder / "rdv.sqlite3")
 
 
 @contextmanager
@@ -136,11 +207,13 @@ def serving(
     folder: Path, *prepared: str, workers: int = 2, kind: type[Server] | None = None, **settings: str
 ) -> Iterator[Server]:
     """A server in its own processes, for whose database, a fresh one, `manage.py` was run with `prepared`."""
-    with fresh_database(folder) as database:
+    # The demo serves several modules; what is made for one alone need not be kept to be copied.
+    copied = prepared if prepared == ("demo",) else ()
+    with prepared_database(folder, *copied) as database:
         server = (kind or Server)(folder, database, **settings)
         try:
             server.start(workers=workers)
-            if prepared:
+            if prepared != copied:
                 server.manage(*prepared)
             yield server
         finally:

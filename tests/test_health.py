@@ -22,7 +22,7 @@ from django.db import OperationalError, connection
 from rdv import VERSION, health
 from rdv.health import FRESH, Health, Readiness
 
-from .server import Server, fresh_database
+from .server import Server, prepared_database
 
 LIVE, READY = {"status": "live", "version": VERSION}, {"status": "ready", "version": VERSION}
 
@@ -181,7 +181,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "RDV_SIGN_IN_LIMIT": "10/15m",
         "RDV_TRUSTED_PROXIES": "1",
     }
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         running = Server(folder, database, **production)
         try:
             running.start(workers=1)

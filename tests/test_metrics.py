@@ -20,7 +20,7 @@ from rdv.api.errors import Busy
 from tests.factories import PASSWORD, AbsenceFactory
 
 from .observing import by, door_of_a_server
-from .server import ROOT, Server, fresh_database
+from .server import ROOT, Server, prepared_database
 
 TOKEN = "jeton-des-mesures-1234"
 ASKED = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
@@ -174,7 +174,7 @@ def test_a_token_that_is_none_stops_the_start_and_is_not_shown(token):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("measured")
     (folder / "tmp").mkdir()
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         running = Server(folder, database, RDV_METRICS_TOKEN=TOKEN, TMPDIR=str(folder / "tmp"))
         try:
             running.start(workers=2)

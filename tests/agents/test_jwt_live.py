@@ -14,7 +14,7 @@ import requests
 from agents.authentication.jwt.issuers import UNREACHABLE
 from rdv.api.turns import OUTSIDE
 from tests.identity_provider import AUDIENCE, DISCOVERY, IdentityProvider
-from tests.server import Server, fresh_database
+from tests.server import Server, prepared_database
 
 from .test_jwt import bearer
 
@@ -33,7 +33,7 @@ def provider() -> Iterator[IdentityProvider]:
 def server(tmp_path_factory: pytest.TempPathFactory, provider: IdentityProvider) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("jwt")
     issuers = json.dumps([{"issuer": provider.issuer, "audience": AUDIENCE}])
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         running = Server(folder, database, RDV_OIDC_ISSUERS=issuers)
         try:
             running.start(workers=2)

@@ -62,8 +62,7 @@ class Mortal(Server):
         self._groups: list[int] = []
 
     def start(self, workers: int = 2) -> None:
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("createcachetable")
+        self.prepare()
         self.port = lasting_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.launch(workers)

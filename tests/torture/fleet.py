@@ -29,7 +29,7 @@ import pytest
 import redis
 import requests
 
-from tests.server import PATIENCE, ROOT, Server, fresh_database
+from tests.server import PATIENCE, ROOT, Server, prepared_database
 
 DEPLOY = ROOT / "deploy" / "nginx"
 HOST = "rdv.exemple.test"
@@ -499,7 +499,7 @@ def started(database: str = "", servers: int = 3, rotating: int = 2) -> Iterator
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rdv-")))
         if not database:
-            database = stack.enter_context(fresh_database(home))
+            database = stack.enter_context(prepared_database(home))
         cache = None
         if not os.environ.get("CACHE_URL"):
             cache = Redis(home)

@@ -26,7 +26,7 @@ import pytest
 import requests
 
 from benchmarks.machine import family, memory_mb
-from tests.server import ROOT, Server, fresh_database
+from tests.server import ROOT, Server, prepared_database
 
 pytestmark = pytest.mark.live
 
@@ -92,7 +92,7 @@ os.execv("bin/serve", ["bin/serve"])
 
 @contextmanager
 def prepared(folder: Path, **settings: str) -> Iterator[Running]:
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         running = Running(folder, database, SERVER_LOG_LEVEL="warning", **settings)
         try:
             yield running
@@ -267,8 +267,7 @@ def test_a_server_is_restarted_on_the_socket_of_systemd_without_a_lost_request(
     tmp_path: Path, at_length: Callable[[Any, Any], Any], figure: Callable[[str, Any], None]
 ) -> None:
     with prepared(tmp_path, DRAIN="2") as server, socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        server.manage("migrate", "--verbosity", "0")
-        server.manage("createcachetable")
+        server.prepare()
         server.listener = listener
         server.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.launch(2)

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from agents.models.rights import RIGHTS
-from tests.server import ROOT, Server, fresh_database
+from tests.server import ROOT, Server, prepared_database
 
 from .callers import PASSWORD, Administrator, Caller, Site, Work, at_once, chance, triple
 from .order import Call, order_of, told
@@ -65,7 +65,7 @@ for number in range(%d, %d):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("races")
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         server = Server(folder, database, RDV_TOKEN_MAX_CLIENTS=str(CAP))
         try:
             server.start(workers=3)

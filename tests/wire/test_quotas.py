@@ -21,7 +21,7 @@ from agents.models import AccessKey, ApiAccount, Grant, QuotaUse
 from agents.quotas import PAUSE, Counter, Quota, QuotaThrottle, counter
 from rdv.settings import Limit
 from tests.factories import PASSWORD, AbsenceFactory
-from tests.server import Server, fresh_database
+from tests.server import Server, prepared_database
 
 ABSENCES = "/api/v1/absences"
 TOLD = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -266,7 +266,7 @@ def test_threads_of_one_process_count_each_request_once(settings):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("quotas")
-    with fresh_database(folder) as database:
+    with prepared_database(folder) as database:
         kept = {name: os.environ.pop(name) for name in ("CACHE_URL",) if name in os.environ}
         running = Server(folder, database, RDV_QUOTA="50/1h", RDV_QUOTA_EXCEPTIONS="bruno@demo.rdv-solidarites.fr=off")
         os.environ.update(kept)
