@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.utils import timezone
 
+from rdv.api.committed import Committed, CommittedQuerySet
 from rdv.api.statements import SavedAlike
 
 if TYPE_CHECKING:
@@ -24,19 +25,16 @@ def new_name() -> str:
     return PREFIX + "".join(_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-class EventQuerySet(models.QuerySet["Event"]):
+class EventQuerySet(CommittedQuerySet["Event"]):
     def readable_by(self, agent: Agent) -> EventQuerySet:
         """Those of the organisations that `agent` administers, and of the territories: to whom everything in them is
         open. Those who only see an endpoint do not see all that it is told.
         """
-        reach = agent.reach
-        told = Audience.objects.filter(
-            event=models.OuterRef("pk"), organisation_id__among=[*reach.administered, *reach.territorial]
-        )
+        told = Audience.objects.filter(event=models.OuterRef("pk"), organisation_id__among=agent.reach.informed)
         return self.filter(models.Exists(told))
 
 
-class Event(SavedAlike):
+class Event(Committed):
     """One change of one object, as it is told to everyone: kept only where somebody is subscribed.
 
     `name` is the `webhook-id` of each delivery and each retry. `pk` grows from event to event of one object (the change
@@ -67,7 +65,10 @@ class Event(SavedAlike):
     class Meta:
         default_permissions = ()
         ordering = ("pk",)
-        indexes = (models.Index(fields=("at",), name="webhook_event_at"),)
+        indexes = (
+            models.Index(fields=("transaction", "id"), name="webhook_event_order"),
+            models.Index(fields=("at",), name="webhook_event_at"),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} : {self.model} {self.object_id} {self.event}"
@@ -84,7 +85,7 @@ class Audience(SavedAlike):
     class Meta:
         default_permissions = ()
         constraints = (
-            models.UniqueConstraint(fields=("event", "organisation_id"), name="webhook_event_once_in_organisation"),
+            models.UniqueConstraint(fields=("organisation_id", "event"), name="webhook_event_once_in_organisation"),
         )
 
     def __str__(self) -> str:
