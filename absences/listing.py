@@ -41,7 +41,7 @@ def _agents_in_sight(few: int) -> Statement:
 
 def _statement(columns: tuple[str, ...], order: Order, start: int, size: int, few: bool, after: bool) -> Statement:
     def build() -> QuerySet[Any]:
-        absences = order.on(Absence.objects.for_wire())
+        absences = order.on(Absence.objects.known_by(Agent.to_come()).for_wire())
         if few:
             page = absences.filter(agent__among=Parameter("agents", Numbers()))
         else:
@@ -83,7 +83,7 @@ def fetch(
     if start >= total:
         return total, ()
     few = len(agents) <= FEW and not (connection.vendor == "sqlite" and _dense(total, agents[0][2], start + size))
-    values = {"agents": [pk for pk, _total, _ever in agents]} if few else reach
+    values = reach | ({"agents": [pk for pk, _total, _ever in agents]} if few else {})
     keys = {f"key{place}": value for place, value in enumerate(key or ())}
     usual = not reading.order.name and reading.shown is COLUMNS
     page = (_usual_page if usual else _other_page)(reading.columns, reading.order, start, size, few, key is not None)

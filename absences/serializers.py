@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents import shapes
 from agents.models import Agent, AgentRole
+from agents.models.privacy import UNAVAILABLE
 from agents.serializers import (
     ORGANISATION_COLUMNS,
     SAMPLE_AGENT,
@@ -33,6 +34,7 @@ from rdv.api.times import PARIS, wire_datetime
 
 from . import ical
 from .models import Absence, Kind, Period
+from .models.privacy import without_titles
 from .recurring import DaysField, RuleField, recur
 
 COLUMNS = (
@@ -61,6 +63,7 @@ COLUMNS = (
     "rrule",
     "time_zone",
     "overrides",
+    "hidden",
 )
 
 
@@ -99,8 +102,10 @@ def render_absence(
     rrule: str,
     time_zone: str,
     overrides: ical.Overrides | None,
+    hidden: int,
 ) -> dict[str, Any]:
-    """The Absence object; the arguments are `COLUMNS`, after the base address of the server.
+    """The Absence object; the arguments are `COLUMNS`, after the base address of the server. `hidden`: the reader may
+    know no more than that the agent is out, and when.
 
     `created_at`, `exdates`, `external_ids`, `kind`, `period`, `private`, `time_zone`, `updated_at`, `url` and
     `version` are ours, beside the keys of the contract.
@@ -121,6 +126,8 @@ def render_absence(
         )
     elif shown_id is not None:
         organisation = render_organisation(shown_id, shown_email, shown_name, shown_phone_number, shown_verticale)
+    if hidden:
+        title, external_ids, overrides = UNAVAILABLE, None, without_titles(overrides)
     return {
         "id": id,
         "agent": render_agent(agent_id, agent_email, agent_first_name, agent_open_id, agent_last_name),
@@ -146,9 +153,9 @@ def render_absence(
             overrides=overrides,
         ),
         "ical_uid": ical.absence_uid(id),
-        "kind": kind,
+        "kind": None if hidden else kind,
         "organisation": organisation,
-        "period": period or None,
+        "period": None if hidden else period or None,
         "private": private,
         "rrule": f"{rrule};" if rrule else None,
         "start_time": start_time.isoformat("seconds"),
@@ -191,9 +198,12 @@ def _ical(
     rrule: str,
     time_zone: str,
     overrides: ical.Overrides | None,
+    hidden: int,
 ) -> str:
     organizer = ical.ORGANIZER_MAIRIE if by_mairie else ical.ORGANIZER
     changed_at = datetime.datetime.fromtimestamp(changed, datetime.UTC)
+    if hidden:
+        title, overrides = UNAVAILABLE, without_titles(overrides)
     return ical.absence_calendar(
         *(id, title, first_day, start_time, end_day, end_time, changed_at, version - 1, organizer),
         *(time_zone, rrule, exdates, overrides),
@@ -203,7 +213,7 @@ def _ical(
 _SHOWN = tuple(f"agent__shown__organisation__{column}" for column in ORGANISATION_COLUMNS)
 _KEPT_FOR = tuple(f"organisation__{column}" for column in ORGANISATION_COLUMNS)
 _CALENDAR = ("end_day", "end_time", "first_day", "start_time", "title", "changed", "version")
-_CALENDAR += ("exdates", "rrule", "time_zone", "overrides")
+_CALENDAR += ("exdates", "rrule", "time_zone", "overrides", "hidden")
 
 # The same object as `render_absence` makes, key by key, for who asks for some of them: the calendar is the dearest.
 _PARTS: dict[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
@@ -213,18 +223,18 @@ _PARTS: dict[str, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     "end_day": (("end_day",), datetime.date.isoformat),
     "end_time": (("end_time",), _time),
     "exdates": (("exdates", "rrule"), lambda exdates, rrule: (exdates or []) if rrule else None),
-    "external_ids": (("external_ids",), lambda ids: ids or {}),
+    "external_ids": (("external_ids", "hidden"), lambda ids, hidden: {} if hidden else ids or {}),
     "first_day": (("first_day",), datetime.date.isoformat),
     "ical": (("id", "agent__shown__by_mairie", *_CALENDAR), _ical),
     "ical_uid": (("id",), ical.absence_uid),
-    "kind": (("kind",), None),
+    "kind": (("kind", "hidden"), lambda kind, hidden: None if hidden else kind),
     "organisation": ((*_SHOWN, *_KEPT_FOR), _organisation),
-    "period": (("period",), lambda period: period or None),
+    "period": (("period", "hidden"), lambda period, hidden: None if hidden else period or None),
     "private": (("private",), None),
     "rrule": (("rrule",), lambda rrule: f"{rrule};" if rrule else None),
     "start_time": (("start_time",), _time),
     "time_zone": (("time_zone",), None),
-    "title": (("title",), None),
+    "title": (("title", "hidden"), lambda title, hidden: UNAVAILABLE if hidden else title),
     "updated_at": (("changed",), _instant),
     "url": (("base", "id"), lambda base, pk: f"{base}/api/v1/absences/{pk}"),
     "version": (("version",), None),
@@ -248,7 +258,7 @@ SHAPE = Shape(
         "first_day": DAY,
         "ical": text(_("Elle-même, en calendrier complet (RFC 5545).")),
         "ical_uid": text(_("Son UID dans un calendrier.")),
-        "kind": choice(*Kind.values, about=_("Son genre : congés, maladie, formation, autre.")),
+        "kind": nullable(choice(*Kind.values, about=_("Son genre ; null pour qui ne doit pas le savoir."))),
         "organisation": nullable(shapes.ORGANISATION),
         "period": nullable(choice(*Period.values, about=_("La partie de la journée demandée au lieu d'heures."))),
         "private": flag(_("Si seuls l'agent et les administrateurs savent ce qu'elle est.")),
@@ -271,7 +281,7 @@ ABSENCE = Representation(
         *(7, *SAMPLE_AGENT, False, *SAMPLE_ORGANISATION),
         *(1794819600, datetime.date(2026, 12, 10), datetime.time(12, 30), datetime.date(2026, 12, 10)),
         *(*SAMPLE_ORGANISATION, datetime.time(9), "Formation", 1794819600, 1),
-        *(None, None, "training", "", False, "", "Europe/Paris", None),
+        *(None, None, "training", "", False, "", "Europe/Paris", None, 0),
     ),
     _PARTS,
 )

@@ -91,7 +91,7 @@ class Absences(ResourceViewSet):
     traced_by = ("agent_id",)
     sorts = {
         "id": "id",
-        "title": "folded_title",
+        "title": "shown_title",
         "first_day": "first_day",
         "start_time": "start_time",
         "end_day": "end_day",
@@ -108,6 +108,10 @@ class Absences(ResourceViewSet):
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         return listing.fetch(self.request.user, self.asked.reading, start, size, key)
+
+    @classmethod
+    def as_shown_to(cls, caller: Any) -> models.QuerySet[Absence]:
+        return Absence.objects.known_by(caller).for_wire()
 
     def in_sight_still(self, row: Absence) -> bool:
         return any(_AGENT_IN_SIGHT.run(pk=row.agent_id, **self.request.user.reach.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, AgentRole, Organisation, Recorded
+from agents.models.privacy import UNAVAILABLE
 from agents.models.recorded import BOOKKEEPING
 from agents.signals import agent_left
 from rdv.api.folded import FoldedField, Folding
@@ -24,6 +25,7 @@ from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
 
 from ..recurrence import Series, last_day, read, unfit
+from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
 
 FIRST_YEAR = 2018
 YEARS_AHEAD = 5
@@ -51,8 +53,32 @@ class Period(models.TextChoices):
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
     def visible_to(self, agent: Agent) -> AbsenceQuerySet:
-        """Whoever may see an agent may see and manage that agent's absences (contract 3.3)."""
-        return self.filter(agent__in=Agent.objects.visible_to(agent))
+        """Whoever may see an agent may see and manage that agent's absences (contract 3.3); what they are, as far as
+        `agent` may know it.
+        """
+        return self.known_by(agent).filter(agent__in=Agent.objects.visible_to(agent))
+
+    def known_by(self, agent: Agent | None) -> AbsenceQuerySet:
+        """With `hidden`, 1 where `agent` may know no more than that somebody is out, else 0; and `shown_title`, folded.
+        None stands for anybody.
+        """
+        return self.annotate(hidden=hidden_from(agent)).annotate(shown_title=shown_title())
+
+    def known_to_all(self) -> AbsenceQuerySet:
+        """The same for who may know everything: nothing is hidden."""
+        return self.annotate(hidden=Value(0)).annotate(shown_title=F("folded_title"))
+
+    def details_visible_to(self, agent: Agent) -> AbsenceQuerySet:
+        """Those of which `agent` may know what they are, as far as they see them at all."""
+        return self.known_by(agent).filter(hidden=0)
+
+    def _known(self) -> AbsenceQuerySet:
+        """Whoever did not say for whom it is gets what anybody may know."""
+        return self if "hidden" in self.query.annotations else self.known_by(None)
+
+    def of_kind(self, kind: str) -> AbsenceQuerySet:
+        """Those of this kind, as far as it may be known."""
+        return self._known().filter(kind=kind, hidden=0)
 
     def of_organisation(self, organisations: models.QuerySet[Organisation]) -> AbsenceQuerySet:
         """Of the agents of `organisations`, kept for one of these or for all of the agent's."""
@@ -77,26 +103,26 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         return self.filter(Q(first_day__gt=day) | Q(first_day=day, start_time__gte=time))
 
     def titled(self, text: str) -> AbsenceQuerySet:
-        """Those whose title contains `text`, accents and case aside."""
+        """Those whose title, as it is shown, contains `text`, accents and case aside."""
         folded = fold(text)
         if not folded:  # of accents alone nothing is left, and every title would contain it
             return self.none()
         # Not LIKE: SQLite refuses long patterns.
-        return self.alias(place=StrIndex("folded_title", Value(folded))).filter(place__gt=0)
+        return self._known().alias(place=StrIndex("shown_title", Value(folded))).filter(place__gt=0)
 
     def searched(self, words: Collection[str]) -> AbsenceQuerySet:
         """Those with each of `words`, which are folded, in the title, or in a name or the email of the agent."""
-        found = self
+        found = self._known()
         for word in words:
             # The agents by themselves: looked through once, however many absences they have.
             theirs = Agent.objects.searched([word]).order_by().values("pk")
-            found = found.filter(Q(folded_title__holds=word) | Q(agent__in=theirs))
+            found = found.filter(Q(shown_title__holds=word) | Q(agent__in=theirs))
         return found
 
     def for_wire(self) -> AbsenceQuerySet:
         """In the order of the list (contract 4.2), with the instants `created` and `changed` in seconds."""
         instants = {"created": EpochSeconds("created_at"), "changed": EpochSeconds("updated_at")}
-        return self.annotate(**instants).order_by(*Absence.ORDER)
+        return self._known().annotate(**instants).order_by(*Absence.ORDER)
 
 
 class Absence(Recorded, Folding, SavedAlike):
@@ -109,6 +135,9 @@ class Absence(Recorded, Folding, SavedAlike):
     recorded_as = "absence"
     not_recorded = BOOKKEEPING | {"version", "recurs_until"}
     usual = {"kind": Kind.OTHER, "private": False, "time_zone": PARIS.key}
+
+    # What a list may be put in order by beside the columns (`known_by`).
+    COMPUTED: ClassVar[dict[str, models.Field[Any, Any]]] = {"shown_title": SHOWN_TITLE}
 
     # The list of the wire: latest first.
     ORDER = ("-first_day", "-start_time", "-id")
@@ -168,6 +197,8 @@ class Absence(Recorded, Folding, SavedAlike):
     zone_settled = False
     # Whether its rule was held against its first day by who wrote them, who told what is wrong.
     rule_judged = False
+    # Whether it is other than what is stored: see `conceal`.
+    concealed = False
     # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
     deletion_reason = ""
     deleted_by: int | None = None
@@ -176,6 +207,7 @@ class Absence(Recorded, Folding, SavedAlike):
         verbose_name = _("absence")
         verbose_name_plural = _("absences")
         ordering = ("-first_day", "-start_time", "-id")
+        permissions = [("know_private_absence", "Can know what private absences are")]
         constraints = (
             models.CheckConstraint(
                 condition=Q(end_day__gt=F("first_day")) | Q(end_day=F("first_day"), end_time__gt=F("start_time")),
@@ -196,11 +228,24 @@ class Absence(Recorded, Folding, SavedAlike):
     def recorded_name(self) -> str:
         return self.title
 
+    @property
+    def confidential(self) -> bool:
+        return bool(self.private or self.remembered.get("private"))
+
+    def conceal(self) -> None:
+        """Leave, of a private absence, what anybody who sees the agent may know; it cannot be saved then."""
+        if self.private:
+            self.title, self.kind, self.period, self.external_ids = UNAVAILABLE, "", "", None
+            self.overrides = without_titles(self.overrides)
+            self.concealed = True
+
     def concerns(self) -> tuple[int | None, int | None]:
         return self.agent_id, None
 
     def save(self, **kwargs: Any) -> None:
         """Each change makes the version grow, and with it the calendar's SEQUENCE (design decision 1)."""
+        if self.concealed:
+            raise ValueError("What is concealed would be lost.")
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()

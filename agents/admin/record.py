@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Organisation, RecordEntry
+from agents.models.privacy import MAY_KNOW, Concealing
 
 from .base import HouseAdmin, LinkFilter, row_key
 
@@ -92,6 +93,12 @@ class RecordAdmin(HouseAdmin):
         *("author", "credential", "address", "request_id", "method", "route"),
     )
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        if not request.user.has_perm(MAY_KNOW):
+            rows._iterable_class = Concealing
+        return rows
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -103,8 +110,10 @@ class RecordAdmin(HouseAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         for word in search_term.split():
-            texts = ("object_name", "actor_name", "acting_for_name", "reason", "request_id")
+            texts = ("actor_name", "acting_for_name", "reason", "request_id")
             found = Q(object_id=row_key(word) or None) if row_key(word) else Q(pk__in=())
+            named = Q(object_name__icontains=word)
+            found |= named if request.user.has_perm(MAY_KNOW) else named & Q(confidential=False)
             for text in texts:
                 found |= Q(**{f"{text}__icontains": word})
             queryset = queryset.filter(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.statements import EpochSeconds, SavedAlike
 
+from .privacy import HIDDEN, UNAVAILABLE
 from .roles import AgentRole
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ class RecordQuerySet(models.QuerySet["RecordEntry"]):
         return self.annotate(seconds=EpochSeconds("at")).order_by("-pk")
 
 
+def concealed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Which columns changed, and not from what to what."""
+    return {name: [value and HIDDEN for value in values] for name, values in changes.items()}
+
+
 class RecordEntry(SavedAlike):
     """One thing that was done, or refused. Names and numbers, no links: who leaves stays in the record. It is never
     changed, and leaves by the purge alone (`agents/record/kept.py`).
@@ -91,6 +98,9 @@ class RecordEntry(SavedAlike):
     method = models.CharField(_("méthode"), max_length=10, blank=True)
     route = models.CharField(_("route"), max_length=100, blank=True)
 
+    # Whether what it tells is private: for the agent and their admins alone, whoever did it (`Recorded.confidential`).
+    confidential = models.BooleanField(default=False, db_default=False, editable=False)
+
     # Whose matter it is (`Recorded.concerns`).
     agent_id = models.BigIntegerField(null=True)
     organisation_id = models.BigIntegerField(null=True)
@@ -119,6 +129,11 @@ class RecordEntry(SavedAlike):
 
     def __str__(self) -> str:
         return f"{self.get_action_display()} : {self.resource} {self.object_name or self.object_id or ''}".rstrip()
+
+    def conceal(self) -> None:
+        """Leave, of what is private, that it was done."""
+        if self.confidential:
+            self.object_name, self.changes = UNAVAILABLE, concealed(self.changes)
 
     def save(self, **kwargs: Any) -> None:
         """Written once."""

@@ -67,6 +67,13 @@ class Recorded(models.Model):
         """
         return None, None
 
+    @property
+    def confidential(self) -> bool:
+        """Whether what is told of it is private: of those who read the record, for the agent whose matter it is and for
+        their admins alone.
+        """
+        return False
+
     def recorded_action(self, changes: Mapping[str, Any]) -> str:
         """What a change of this row is called."""
         return "updated"

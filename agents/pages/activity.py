@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.utils.timezone import make_aware
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent
+from agents.models.privacy import told_of
 from agents.models.record import ActorKind, RecordEntry
 from rdv.api.times import PARIS, read_moment
 
@@ -87,7 +88,7 @@ class Activity(Page):
         context = {
             "form": form,
             "page": page,
-            "lines": [described(entry, request.user) for entry in page],
+            "lines": [described(entry, request.user) for entry in known_to(request.user, page)],
             "query": f"{urlencode(asked)}&" if asked else "",
             "asked": asked,
         }
@@ -98,6 +99,17 @@ def own_entries(agent: Agent) -> QuerySet[RecordEntry]:
     """Of what the agent may read of the record, what is theirs: not that of the organisations that they administer."""
     did = Q(actor_kind=ActorKind.AGENT, actor_id=agent.pk)
     return RecordEntry.objects.visible_to(agent).filter(did | Q(acting_for_id=agent.pk) | Q(agent_id=agent.pk))
+
+
+def known_to(agent: Agent, entries: Iterable[RecordEntry]) -> list[RecordEntry]:
+    """`entries`, of which what is private is told as far as `agent` may know it."""
+    read = list(entries)
+    private = {entry.agent_id for entry in read if entry.confidential and entry.agent_id is not None}
+    told = told_of(agent, private) if private else ()
+    for entry in read:
+        if entry.agent_id not in told:
+            entry.conceal()
+    return read
 
 
 def described(entry: RecordEntry, agent: Agent) -> dict[str, Any]:

@@ -15,15 +15,13 @@ from django.apps import apps
 from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils import timezone
 
+from agents.models.privacy import HIDDEN
 from agents.models.record import MAX_NAME, Action, RecordEntry
 from agents.models.recorded import Recorded
 from agents.signals import rows_told
 from rdv.api.folded import FoldedField
 
 from .origin import origin
-
-# Stands for the value of a secret that changed.
-HIDDEN = "***"
 
 Changes = dict[str, list[Any]]
 
@@ -213,7 +211,8 @@ def _note(row: Recorded, action: str, changes: Changes) -> None:
     for name in row.secrets & changes.keys():
         changes[name] = [former and HIDDEN for former in changes[name]]
     id, name = row.pk, row.recorded_name
-    note(action, row.recorded_as, id=id, name=name, changes=changes, agent=agent, organisation=organisation)
+    about = {"id": id, "name": name, "changes": changes, "agent": agent, "organisation": organisation}
+    note(action, row.recorded_as, **about, confidential=row.confidential)
     told, together = Told(str(action), row, id, changes), _gathered.get()
     if together is None:
         rows_told.send(sender=Recorded, told=[told])

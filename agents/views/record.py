@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import django_filters
@@ -11,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from agents import shapes
 from agents.models import RecordEntry
+from agents.models.privacy import UNAVAILABLE, told_of
+from agents.models.record import concealed
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
 from rdv.api.pagination import Fetch
 from rdv.api.registry import Described, Example, Group
@@ -22,8 +25,9 @@ COLUMNS = (
     *("id", "seconds", "action", "code", "repeated", "resource", "object_id", "object_name", "changes", "reason"),
     *("actor_kind", "actor_id", "actor_name", "acting_for_id", "acting_for_name"),
     *("credential_kind", "credential_id", "credential_name"),
-    *("address", "request_id", "method", "route", "agent_id", "organisation_id"),
+    *("address", "request_id", "method", "route", "agent_id", "organisation_id", "confidential"),
 )
+AGENT, CONFIDENTIAL = COLUMNS.index("agent_id"), len(COLUMNS) - 1
 # Nothing was recorded before, nor will be after; the ends of the calendar have no equal in UTC.
 FIRST, LAST = datetime.datetime.fromisoformat("1970-01-01"), datetime.datetime.fromisoformat("9999-01-01")
 
@@ -53,8 +57,13 @@ def render_entry(
     route: str,
     agent_id: int | None,
     organisation_id: int | None,
+    confidential: bool,
 ) -> dict[str, Any]:
-    """An entry; the arguments are `COLUMNS`. What is not there is null."""
+    """An entry; the arguments are `COLUMNS`. What is not there is null. `confidential`: its reader may know that it was
+    done, and no more.
+    """
+    if confidential:
+        object_name, changes = UNAVAILABLE, concealed(changes)
     acts_for = {"id": acting_for_id, "name": acting_for_name} if acting_for_id is not None else None
     credential = {"kind": credential_kind, "id": credential_id, "name": credential_name or None}
     return {
@@ -88,7 +97,7 @@ ENTRY = Representation(
     (
         *(1, 1794819600, "updated", "", 1, "absence", 7, "Formation", {"title": ["Formatio", "Formation"]}, ""),
         *("agent", 1, "Martine VALIDAY", None, "", "token", 3, ""),
-        *("192.0.2.7", "6c0fbb4e-6a4c-4a8f-9a39-9f5a0e8a3f10", "PATCH", "absences/<pk>", 1, None),
+        *("192.0.2.7", "6c0fbb4e-6a4c-4a8f-9a39-9f5a0e8a3f10", "PATCH", "absences/<pk>", 1, None, False),
     ),
 )
 
@@ -154,6 +163,12 @@ class Audit(ResourceViewSet):
     filters = RecordFilters
     sorts = {"id": "id", "at": "at"}  # each with an index: the record grows for ever
     # No `q`: a text would have to be looked for in all of it, which the filters never need.
+
+    def _shown(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[dict[str, Any]]:
+        """What is private is told to whom it may be: one more query where something is."""
+        private = {row[AGENT] for row in rows if row[CONFIDENTIAL]}
+        told = told_of(self.request.user, private) if private else ()
+        return super()._shown([(*row[:-1], row[CONFIDENTIAL] and row[AGENT] not in told) for row in rows])
 
     def rows(self, queryset: QuerySet[RecordEntry]) -> Fetch:
         """Of few rows, those that the indexes of the rights give, sorted; of many, the record's own order, which meets

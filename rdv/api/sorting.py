@@ -89,11 +89,11 @@ class Order:
 
 @lru_cache(maxsize=256)
 def _order(model: Any, columns: tuple[tuple[str, str, bool], ...]) -> Order:
-    """`columns`: wire name, column, whether it is descending."""
-    meta = model._meta
+    """`columns`: wire name, column, whether it is descending. A model may have more, which its `for_wire` computes."""
+    meta, computed = model._meta, getattr(model, "COMPUTED", {})
     terms = []
     for _name, column, descending in columns:
-        terms.append(Term(meta.get_field(column), descending))
+        terms.append(Term(computed.get(column) or meta.get_field(column), descending))
         if terms[-1].field.primary_key:
             break  # nothing is equal any more
     else:

@@ -317,6 +317,11 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         return rows_of(queryset.for_wire(), self.asked.reading.columns, self.asked.reading.order)
 
     @classmethod
+    def as_shown_to(cls, caller: Any) -> models.QuerySet[Any]:
+        """All the rows, as `caller` is shown them: to everybody the same, unless a resource says less."""
+        return cast("models.QuerySet[Any]", cls.model.objects.for_wire())
+
+    @classmethod
     def changeable_by(cls, agent: Any) -> models.QuerySet[Any]:
         """The rows that `agent` may change: those they see, unless a resource says less."""
         return cast("models.QuerySet[Any]", cls.model.objects.visible_to(agent))
@@ -361,7 +366,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         columns = read = self.representation.columns
         if hasattr(self.model, VERSION) and VERSION not in columns:
             read = (*columns, VERSION)
-        row = self._in_sight("show", pk, self.model.objects.for_wire, read)
+        row = self._in_sight("show", pk, lambda: self.as_shown_to(type(self.request.user).to_come()), read)
         if VERSION in read:
             self.row_version = f"{pk}.{row[read.index(VERSION)]}"
         return row[: len(columns)]
