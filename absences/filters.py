@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import django_filters
+from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Organisation
 from rdv.api.filters import IdFilter, MomentFilter, TextFilter
+from rdv.api.messages import not_among
+from rdv.api.schema import choice
 from rdv.api.times import PARIS
 
-from .models import Absence, AbsenceQuerySet
+from .models import Absence, AbsenceQuerySet, Kind
 
 # Nothing changed earlier; the first moments of the calendar have no equal in UTC.
 LONG_AGO = datetime.datetime.fromisoformat("1970-01-01")
+
+
+class _KindField(forms.Field):
+    def clean(self, value: Any) -> str | None:
+        if value in (None, ""):
+            return None
+        if value not in Kind.values:
+            raise not_among(value, Kind.values)
+        return str(value)
+
+
+class KindFilter(django_filters.Filter):
+    """One of the kinds. Absent or empty: no filter."""
+
+    field_class = _KindField
+    schema = choice(*Kind.values, "")
 
 
 class AbsenceFilters(django_filters.FilterSet):
@@ -41,6 +61,7 @@ class AbsenceFilters(django_filters.FilterSet):
     title = TextFilter(
         method="titled", help_text=_("Dont le titre contient cela, sans égard à la casse ni aux accents.")
     )
+    kind = KindFilter(method="of_kind", help_text=_("De ce genre, pour qui peut le savoir."))
 
     class Meta:
         model = Absence
@@ -66,6 +87,9 @@ class AbsenceFilters(django_filters.FilterSet):
 
     def changed(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
         return queryset.filter(updated_at__gte=max(value, LONG_AGO).replace(tzinfo=PARIS))
+
+    def of_kind(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
+        return queryset.of_kind(value)
 
     def titled(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
         return queryset.titled(value)
