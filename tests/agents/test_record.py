@@ -93,6 +93,7 @@ def test_a_change_by_api_tells_all_there_is_to_tell(cast: SimpleNamespace, marti
         "method": "PATCH",
         "route": "organisations/<pk>",
         "agent_id": None,
+        "confidential": False,
         "organisation_id": cast.mds.pk,
     }
     assert entry.credential_id == ClientToken.objects.get().pk

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('absences', '0003_recurrence_kinds_policies_and_tombstones'),
+        ('absences', '0004_changes'),
     ]
 
     operations = [
