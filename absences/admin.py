@@ -61,15 +61,16 @@ class PeriodFilter(admin.SimpleListFilter):
         now = timezone.now().astimezone(PARIS).replace(tzinfo=None)
         match self.value():
             case "now":
-                return queryset.ending_after(now).starting_before(now)
+                return queryset.overlapping(now, now)
             case "week":
-                return queryset.ending_after(now).starting_before(now + datetime.timedelta(days=7))
+                return queryset.overlapping(now, now + datetime.timedelta(days=7))
             case "month":
-                return queryset.ending_after(now).starting_before(now + datetime.timedelta(days=30))
+                return queryset.overlapping(now, now + datetime.timedelta(days=30))
             case "future":
-                return queryset.starting_from(now)
+                again = queryset.filter(rrule__gt="").overlapping(now, None)
+                return queryset.starting_from(now) | again
             case "past":
-                return queryset.exclude(pk__in=Absence.objects.ending_after(now).values("pk"))
+                return queryset.exclude(pk__in=Absence.objects.overlapping(now, None).values("pk"))
         return queryset
 
 

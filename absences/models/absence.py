@@ -24,7 +24,7 @@ from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
 
-from ..recurrence import Series, last_day, read, unfit
+from ..recurrence import Series, last_day, occurrences, read, unfit
 from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
 
 FIRST_YEAR = 2018
@@ -87,11 +87,6 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
             agent__in=Agent.objects.of_organisation(organisations),
         )
 
-    def ending_after(self, moment: datetime.datetime) -> AbsenceQuerySet:
-        """Those not over yet at `moment`, a naive civil datetime; touching is not overlapping."""
-        day, time = moment.date(), moment.time()
-        return self.filter(Q(end_day__gt=day) | Q(end_day=day, end_time__gt=time))
-
     def starting_before(self, moment: datetime.datetime) -> AbsenceQuerySet:
         """Those that begin strictly before `moment`, a naive civil datetime."""
         day, time = moment.date(), moment.time()
@@ -101,6 +96,28 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
         """Those that begin at `moment` or later, a naive civil datetime."""
         day, time = moment.date(), moment.time()
         return self.filter(Q(first_day__gt=day) | Q(first_day=day, start_time__gte=time))
+
+    def overlapping(self, start: datetime.datetime | None, end: datetime.datetime | None) -> AbsenceQuerySet:
+        """Those that have an occurrence between two naive civil datetimes of their own zone; None: no bound.
+
+        With one query: of those that recur each is looked at by itself.
+        """
+        once, again = Q(rrule=""), self.filter(rrule__gt="")
+        if start is not None:
+            day, time = start.date(), start.time()
+            once &= Q(end_day__gt=day) | Q(end_day=day, end_time__gt=time)
+            again = again.filter(Q(recurs_until=None) | Q(recurs_until__gte=day))
+        if end is not None:
+            day, time = end.date(), end.time()
+            once &= Q(first_day__lt=day) | Q(first_day=day, start_time__lt=time)
+            # An occurrence may have been moved before the first one.
+            again = again.filter(Q(first_day__lte=day) | Q(overrides__isnull=False))
+        found = [
+            pk
+            for pk, *columns in again.order_by().values_list("pk", *Absence.SERIES)
+            if any(occurrences(Series.of(*columns), start, end, limit=1))
+        ]
+        return self.filter(once | Q(pk__among=found)) if found else self.filter(once)
 
     def titled(self, text: str) -> AbsenceQuerySet:
         """Those whose title, as it is shown, contains `text`, accents and case aside."""
@@ -141,6 +158,11 @@ class Absence(Recorded, Folding, SavedAlike):
 
     # The list of the wire: latest first.
     ORDER = ("-first_day", "-start_time", "-id")
+    # What `Series.of` takes.
+    SERIES = (
+        *("first_day", "start_time", "end_day", "end_time"),
+        *("rrule", "exdates", "overrides", "time_zone", "title"),
+    )
 
     first_day = models.DateField(_("premier jour"), error_messages=_PRESENT)
     start_time = models.TimeField(_("heure de début"), error_messages=_PRESENT)
@@ -219,6 +241,8 @@ class Absence(Recorded, Folding, SavedAlike):
             models.Index(fields=("first_day", "start_time", "id", "agent"), name="absence_order"),
             models.Index(fields=("agent", "first_day", "start_time", "id"), name="absence_agent_order"),
             models.Index(fields=("updated_at",), name="absence_updated"),
+            # The few that come again, which periods are held against one by one.
+            models.Index(fields=("agent", "recurs_until"), name="absence_recurring", condition=Q(rrule__gt="")),
         )
 
     def __str__(self) -> str:
@@ -257,10 +281,7 @@ class Absence(Recorded, Folding, SavedAlike):
     @property
     def series(self) -> Series:
         """When it is, once or again and again."""
-        return Series.of(
-            *(self.first_day, self.start_time, self.end_day, self.end_time),
-            *(self.rrule, self.exdates, self.overrides, self.time_zone, self.title),
-        )
+        return Series.of(*(getattr(self, name) for name in self.SERIES))
 
     def settle_recurrence(self) -> None:
         """What follows from the rule; for who writes rows in bulk, too."""

@@ -7,6 +7,7 @@ command line and the web runner are all made of what `operations()` gives, and o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -186,7 +187,7 @@ def _addresses(prefix: str, patterns: Sequence[Any]) -> Iterator[tuple[str, URLP
         if isinstance(pattern, URLResolver):
             yield from _addresses(prefix + str(pattern.pattern), pattern.url_patterns)
         elif pattern.name and hasattr(getattr(pattern.callback, "cls", None), "operations"):
-            yield prefix + pattern.name.replace("<pk>", "{id}"), pattern
+            yield prefix + re.sub(r"<(\w+)>", r"{\1}", pattern.name.replace("<pk>", "<id>")), pattern
 
 
 def _actions(view: Any, pattern: URLPattern) -> dict[str, tuple[str, ...]]:

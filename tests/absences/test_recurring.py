@@ -5,6 +5,8 @@ calendar of contract 5.3.
 import datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from icalendar import Calendar
 
 from absences.models import Absence
@@ -293,3 +295,71 @@ def test_fields_alone_are_the_same(martine, weekly):
     whole = martine.get("/api/v1/absences").json()["absences"][0]
     (part,) = martine.get("/api/v1/absences?fields=ical,rrule,exdates").json()["absences"]
     assert part == {name: whole[name] for name in ("exdates", "ical", "rrule")}
+
+
+# The list's periods
+
+
+@pytest.fixture
+def found(martine, weekly):
+    def found(query):
+        return bool(martine.get(f"/api/v1/absences?{query}").json()["absences"])
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [
+        ("from=2027-06-10&to=2027-06-10", True),
+        ("from=2027-06-11&to=2027-06-16", False),
+        ("from=2027-06-17&to=2027-06-17", False),  # taken out
+        ("from=2027-06-10T17:00&to=2027-06-16", False),
+        ("from=2027-06-10T16:59&to=2027-06-16", True),
+        ("from=2027-06-04&to=2027-06-10T13:30", False),
+        ("from=2027-06-04&to=2027-06-10T13:31", True),
+        ("from=2027-06-24", True),
+        ("from=2027-06-25", False),
+        ("to=2027-06-02", False),
+        ("to=2027-06-03", True),
+        ("from=9999-12-31", False),
+        ("from=0001-01-01&to=9999-12-31", True),
+    ],
+)
+def test_a_period_is_held_against_each_occurrence(found, query, there):
+    assert found(query) is there
+
+
+def test_a_period_finds_what_was_moved_where_it_is(found, weekly):
+    weekly.overrides = {"2027-06-03": {"first_day": "2027-05-20"}, "2027-06-24": {"first_day": "2027-07-20"}}
+    weekly.save()
+    assert found("from=2027-05-20&to=2027-05-20")
+    assert found("from=2027-07-20&to=2027-07-20")
+    assert not found("from=2027-06-03&to=2027-06-03")
+    assert not found("from=2027-06-24&to=2027-06-24")
+
+
+def test_an_endless_one_is_found_in_any_year_to_come(found, weekly):
+    weekly.rrule = "FREQ=MONTHLY;BYDAY=1TH"
+    weekly.save()
+    assert found("from=2041-01-03&to=2041-01-03")
+    assert not found("from=2041-01-04&to=2041-02-06")
+
+
+def test_the_beginning_is_that_of_the_first_occurrence(found):
+    assert found("starts_after=2027-06-03&starts_before=2027-06-04")
+    assert not found("starts_after=2027-06-04")
+
+
+def test_a_period_costs_one_query_more_however_many_recur(martine, cast, weekly):
+    def queries(query):
+        with CaptureQueriesContext(connection) as captured:
+            assert martine.get(f"/api/v1/absences?{query}").status_code == 200
+        return len(captured)
+
+    filtered, period = "title=r%C3%A9union", "title=r%C3%A9union&from=2027-06-01&to=2027-06-30"
+    queries(filtered)  # what is compiled once
+    assert queries(period) == queries(filtered) + 1
+    for _ in range(5):
+        AbsenceFactory(agent=cast.bruno, first_day=datetime.date(2027, 6, 3), rrule="FREQ=DAILY;COUNT=30")
+    assert queries(period) == queries(filtered) + 1
