@@ -10,8 +10,9 @@ class AbsencesConfig(AppConfig):
         from rdv.api import problems
 
         from .derived import CHANGES, TALLIES
+        from .feeds.problems import PROBLEMS as OF_FEEDS
         from .problems import PROBLEMS
 
-        problems.declare(*PROBLEMS)
+        problems.declare(*PROBLEMS, *OF_FEEDS)
         for derived in (TALLIES, CHANGES):
             derived.follow_migrations(self)

@@ -2,6 +2,7 @@
 
 from rdv.api.urls import address
 
+from .feeds.views import Feeds
 from .views import Absences
 
 urlpatterns = [
@@ -10,4 +11,10 @@ urlpatterns = [
         "absences/<pk>",
         Absences.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),
     ),
+    address("feeds", Feeds.as_view({"get": "list", "post": "create"})),
+    address(
+        "feeds/<pk>",
+        Feeds.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    address("feeds/<pk>/renew", Feeds.as_view({"post": "renew"})),
 ]

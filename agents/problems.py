@@ -144,10 +144,10 @@ PROBLEMS = (
         422,
         _("Ne se modifie pas"),
         _(
-            "Ce qu'une clé permet ne change plus une fois qu'elle est faite : seuls son nom, sa note et son état "
+            "Ce qu'une clé permet, et de qui est un calendrier, ne change plus une fois fait : leurs autres propriétés "
             "changent."
         ),
-        _("Faites une autre clé, et supprimez celle-ci."),
+        _("Faites-en un autre, et supprimez celui-ci."),
         of_a_value=True,
         example=lambda: _of_one("read_only", _("ne peut plus être modifié : créez une autre clé"), "fixed"),
     ),

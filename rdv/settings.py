@@ -54,6 +54,8 @@ env = environ.Env(
     RDV_QUOTA=(str, "off"),
     RDV_QUOTA_EXCEPTIONS=(list, []),
     RDV_GZIP=(str, "off"),
+    RDV_FEEDS_REFRESH=(str, "1h"),
+    RDV_FEEDS_CANCELLED_DAYS=(int, 30),
     RDV_WEBHOOKS_ALLOWED_NETWORKS=(list, []),
     RDV_WEBHOOKS_HTTP=(str, "off"),
     RDV_WEBHOOKS_PORTS=(list, ["443", "8443"]),
@@ -299,6 +301,11 @@ RDV_WEBHOOKS_HTTP = setting("RDV_WEBHOOKS_HTTP", on_or_off, ON_OR_OFF)
 RDV_WEBHOOKS_PORTS = setting("RDV_WEBHOOKS_PORTS", ports, "ports such as 443,8443")
 RDV_WEBHOOKS_DISABLE_DAYS = setting("RDV_WEBHOOKS_DISABLE_DAYS", between(1, 30), "1 to 30")
 
+# Calendars that follow.
+
+RDV_FEEDS_REFRESH = setting("RDV_FEEDS_REFRESH", duration, A_DURATION)
+RDV_FEEDS_CANCELLED_DAYS = setting("RDV_FEEDS_CANCELLED_DAYS", between(0, 3650), "0 to 3650")
+
 # The record.
 
 RDV_REASON = setting("RDV_REASON", one_of("optional", "required"), "optional or required")
@@ -359,6 +366,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "absences.feeds.serving.HiddenAddresses",
     "rdv.api.middleware.WireMiddleware",
     "django_guid.middleware.guid_middleware",
     "agents.record.origin.RecordMiddleware",

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 import absences.urls
 import agents.urls
+from absences.feeds.serving import feed
 from agents.views.jwt import Jwks
 from rdv.api.discovery import Description, Discovery
 from rdv.api.urls import address
@@ -27,6 +28,8 @@ urlpatterns = [
     path(".well-known/jwks.json", Jwks.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("feeds/<str:secret>.ics", feed, name="feed"),
+    path("", include("absences.feeds.urls")),
     path("", include("agents.pages.urls")),
 ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from absences.models import Absence
+from absences.models import Absence, Feed
 from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
 from webhooks.models import SUBSCRIPTIONS, Delivery, Event, WebhookEndpoint
 
@@ -93,6 +93,26 @@ class AbsenceFactory(DjangoModelFactory):
     start_time = datetime.time(9, 0)
     end_day = factory.SelfAttribute("first_day")
     end_time = datetime.time(17, 0)
+
+
+class FeedFactory(DjangoModelFactory):
+    """A feed of its owner's own absences, unless it is of something else; `secret` is that of its address."""
+
+    class Meta:
+        model = Feed
+
+    owner = factory.SubFactory(AgentFactory)
+    name = "Absences"
+    agent = factory.LazyAttribute(lambda feed: None if feed.service or feed.organisation else feed.owner)
+    service = None
+    organisation = None
+
+    @classmethod
+    def _create(cls, model: Any, *args: Any, **kwargs: Any) -> Feed:
+        feed = cls._build(model, *args, **kwargs)
+        feed.secret = feed.new_address()
+        feed.save()
+        return feed
 
 
 class WebhookEndpointFactory(DjangoModelFactory):

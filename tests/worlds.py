@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from absences.models import Absence
+from absences.models import Absence, Feed
 from agents.authentication import TripleCredential, signature
 from agents.authentication.jwt import ours, signed
 from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, Organisation
@@ -33,7 +33,7 @@ from rdv.api.statements import Statement
 
 from . import oracle
 from .conftest import WireClient
-from .factories import AbsenceFactory, AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
+from .factories import AbsenceFactory, AgentFactory, FeedFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
 from .oracle import Leave, Person, World
 
 LEVELS = ("basic", "admin", "intervenant")
@@ -104,6 +104,10 @@ _WRITTEN = {
     "organisation": (Organisation, ("pk", "territory_id", "name", "email", "phone_number", "verticale")),
     "password": (Agent, ("pk", "password")),
     "token": (ClientToken, ("pk", "agent_id", "digest", "revoked_at")),
+    "feed": (
+        Feed,
+        ("pk", "owner_id", "agent_id", "service_id", "organisation_id", "name", "privacy", "digest", "revoked_at"),
+    ),
     "key": (AccessKey, ("pk", "agent_id", "name", "note", "digest", "deactivated_at", "revoked_at")),
 }
 COLUMNS = {kind: columns[1:] for kind, (_model, columns) in _WRITTEN.items()}
@@ -172,6 +176,8 @@ class Settled:
             )
             for name, leave in world.absences.items()
         }
+        for agent in self.agents.values():
+            FeedFactory(owner=agent)
         self.rows: dict[str, Mapping[str, Any]] = {
             "person": self.agents,
             "organisation": self.organisations,
@@ -270,12 +276,16 @@ class Settled:
         return int(self.ask(caller, method, route, rows[name].pk, **sent).status_code)
 
     def written(self) -> dict[tuple[str, int], tuple[Any, ...]]:
-        """All that the API may write: absences, organisations, passwords and tokens, as they are."""
+        """All that the API may write: absences, feeds, organisations, passwords and tokens, as they are."""
         return {(kind, row[0]): tuple(row[1:]) for kind, rows in _STATEMENTS.items() for row in rows.run()}
 
     def keys(self, name: str) -> list[int]:
         """The keys of this person, the newest first."""
         return list(AccessKey.objects.filter(agent=self.agents[name]).order_by("-pk").values_list("pk", flat=True))
+
+    def feeds(self, name: str) -> list[int]:
+        """Likewise their calendar feeds."""
+        return list(Feed.objects.filter(owner=self.agents[name]).order_by("-pk").values_list("pk", flat=True))
 
     def id(self, kind: str, name: str | None) -> int:
         """The id of what is so named; an id of nothing for a name that is none."""

@@ -1,6 +1,7 @@
 from .absence import FIRST_YEAR, Absence, AbsenceQuerySet, Kind, Period
 from .change import AbsenceChange
 from .deleted import DeletedAbsence
+from .feed import Feed, Privacy
 from .policy import AbsencePolicy, OnHoliday, Overlap
 from .tally import AbsenceTally
 
@@ -12,8 +13,10 @@ __all__ = [
     "AbsenceQuerySet",
     "AbsenceTally",
     "DeletedAbsence",
+    "Feed",
     "Kind",
     "OnHoliday",
     "Overlap",
     "Period",
+    "Privacy",
 ]

@@ -493,6 +493,64 @@ def _keys(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
     yield NOBODY, 404
 
 
+@covers("GET", "HEAD", at="feeds")
+def _feeds_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    assert settled.listed(caller.name, "feeds", kinds=settled.all_kinds) == settled.feeds(caller.name)
+    assert settled.ask(caller.name, "HEAD", "feeds").status_code == 200
+
+
+@covers("POST", at="feeds")
+def _feeds_made(settled: Settled, caller: Person, dice: random.Random) -> None:
+    """Of whom one sees, oneself and one's own organisations; for oneself, whatever else is said."""
+    own = settled.agents[caller.name].pk
+    visible = oracle.visible_agents(settled.world, caller)
+    people = settled.world.people
+    targets = [("agent_id", settled.agents[one.name].pk, one.name in visible or one is caller) for one in people]
+    targets += [
+        ("organisation_id", settled.organisations[name].pk, name in oracle.org(caller))
+        for name in settled.world.organisations
+    ]
+    for (name, pk, seen), kind in itertools.product(dice.sample(targets, min(4, len(targets))), KINDS):
+        body = {"name": "x", "owner_id": NOBODY, "owner": NOBODY, name: pk}
+        answer = settled.ask(caller.name, "POST", "feeds", body=body, kinds=(kind,))
+        expected = (200 if seen else 422) if kind not in VOUCHED_FOR else 403
+        assert answer.status_code == expected, (kind, name, pk)
+        assert {after[0] for _before, after in answer.changed.values()} == ({own} if expected == 200 else set())
+
+
+@covers("GET", "HEAD", at="feeds/<pk>")
+def _feeds_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for pk, status in _feeds(settled, caller):
+        assert settled.ask(caller.name, "GET", "feeds/<pk>", pk, kinds=settled.all_kinds).status_code == status
+        assert settled.ask(caller.name, "HEAD", "feeds/<pk>", pk).status_code == status
+
+
+@covers("PUT", "PATCH", "DELETE", at="feeds/<pk>")
+def _feeds_changed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for verb, (pk, status) in itertools.product(("PUT", "PATCH", "DELETE"), _feeds(settled, caller)):
+        for kind in KINDS:
+            answer = settled.ask(caller.name, verb, "feeds/<pk>", pk, body={"active": False}, kinds=(kind,))
+            done = 204 if verb == "DELETE" and status == 200 else status
+            assert answer.status_code == (403 if kind in VOUCHED_FOR else done), (verb, kind)
+            assert set(answer.changed) == ({("feed", pk)} if answer.status_code < 300 else set())
+
+
+@covers("POST", at="feeds/<pk>/renew")
+def _feeds_renewed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for (pk, status), kind in itertools.product(_feeds(settled, caller), KINDS):
+        answer = settled.ask(caller.name, "POST", "feeds/<pk>/renew", pk, kinds=(kind,))
+        assert answer.status_code == (403 if kind in VOUCHED_FOR else status), kind
+        assert set(answer.changed) == ({("feed", pk)} if answer.status_code < 300 else set())
+
+
+def _feeds(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
+    """Feeds, each with what a look at it answers: one's own, others', none."""
+    for person in settled.world.people:
+        for pk in settled.feeds(person.name):
+            yield pk, 200 if person is caller else 403
+    yield NOBODY, 404
+
+
 @covers("GET", "HEAD", at="auth/validate_token")
 def _token_validated(settled: Settled, caller: Person, dice: random.Random) -> None:
     for kind in KINDS:
@@ -770,6 +828,7 @@ OPEN_TO_ANYONE = {
     "erreurs": "what each code means",
     "erreurs/<slug:code>": "what a code means",
     "versions": "the versions of the API",
+    "feeds/<str:secret>.ics": "a calendar, for whoever has its secret address (tests/absences/feeds)",
     r"^api/docs/?\Z": "the API, to try with one's own credential",
     r"^api/docs/reference/?\Z": "the API, to read",
     # Those of JSON Web Tokens (tests/agents/test_jwt.py, test_jwt_keys.py).

@@ -14,7 +14,7 @@ from rdv.api.openapi import document
 from rdv.api.registry import Described, operations
 from rdv.api.views import ResourceViewSet, WireView
 from rdv_cli import offered as offered_by_the_command_line
-from tests.factories import AbsenceFactory
+from tests.factories import AbsenceFactory, FeedFactory
 
 REGISTRY = {id: {one.name for one in operation.parameters} for id, operation in operations().items()}
 
@@ -140,4 +140,6 @@ def test_a_change_needs_nothing(cast, sign_in, id):
     target = AbsenceFactory(agent=cast.martine).pk if id == "absences.update" else cast.mds.pk
     if id == "tokens.update":
         target = martine.post("/api/v1/tokens", {"name": "À changer"}).json()["token"]["id"]
+    elif id == "feeds.update":
+        target = FeedFactory(owner=cast.martine).pk
     assert martine.patch(operation.path.replace("{id}", str(target)), {}).status_code == 200

@@ -1,0 +1,7 @@
+"""The pages of feeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+urlpatterns: list[Any] = []
