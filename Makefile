@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# The whole suite, in two processes; with ARGS, what they ask for, in one: --pdb and -s work as everywhere.
-AT_ONCE := -p tests.at_once --numprocesses 2
+# The whole suite (WHICH chooses among it), in two processes; with ARGS, what they ask for, in one: --pdb and -s work as everywhere.
+AT_ONCE := -p tests.at_once --numprocesses 2 $(WHICH)
 
 .PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
 	bench-check bench-growth bench-overload bench-servers conformance torture audit pins parts

@@ -7,6 +7,7 @@ and yields the processors to it: a server whose tests wait for it comes first, a
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -28,7 +29,10 @@ class LiveAsOne(LoadFileScheduling):
 
 
 def pytest_configure() -> None:
-    """Each process has a test database of its own; pytest-django gives PostgreSQL's a name, SQLite's are in memory."""
+    """Whoever ends a process of these lets it end its servers. Each has a test database of its own: pytest-django gives
+    PostgreSQL's a name, SQLite's are in memory.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if connection.vendor == "sqlite":
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = ":memory:"
 

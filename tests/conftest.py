@@ -101,6 +101,16 @@ class WireClient(Client):
         return super().patch(path, data, content_type, **extra)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What says that it asks no database cannot (pytest-django forbids it), and does not mean to."""
+    for item in items:
+        asks = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(
+            getattr(item, "fixturenames", ())
+        )
+        if asks and item.get_closest_marker("no_database"):
+            raise pytest.UsageError(f"{item.nodeid} is marked no_database, and asks for one.")
+
+
 @pytest.fixture(autouse=True)
 def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain passwords, mails sent at once, an empty cache, no way out to the network, and no language of before."""

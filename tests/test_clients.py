@@ -60,6 +60,7 @@ def test_a_generated_client_does_the_session_of_the_readme(demo_server, generate
 
 
 @pytest.mark.live
+@pytest.mark.no_database
 def test_the_types_of_a_generated_client_fit_what_is_made_of_it(generated):
     session = str(Path(ROOT, "tests", "generated", "session.py"))
     told = run(

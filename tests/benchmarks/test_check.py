@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import check, report
 
+pytestmark = pytest.mark.no_database
+
 RECORDED = {"list of 100": 9.0, "show": 5.0}
 
 

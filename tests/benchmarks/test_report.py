@@ -5,6 +5,8 @@ import pytest
 from benchmarks import growth, provision, report, servers
 from benchmarks.operations import Operation
 
+pytestmark = pytest.mark.no_database
+
 
 def one(rate, server=1.0, database=1.0):
     return {"rate": rate, "p50": 1.0, "p99": 2.0, "server": server, "database": database}

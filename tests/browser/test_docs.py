@@ -90,6 +90,7 @@ def test_a_key_is_authorized_too_and_sentences_are_in_the_language_of_the_page(v
     assert "Lister les absences" in swagger.operation("absences.list").inner_text()
 
 
+@pytest.mark.no_database
 def test_nothing_that_was_authorized_stays_behind(visit: Any) -> None:
     visitor = visit()
     swagger = Swagger(visitor.page)
@@ -103,6 +104,7 @@ def test_nothing_that_was_authorized_stays_behind(visit: Any) -> None:
 
 
 @WIDTHS
+@pytest.mark.no_database
 def test_swagger_is_readable_by_everybody(visit: Any, width: int) -> None:
     visitor = visit(viewport={"width": width, "height": 844})
     swagger = Swagger(visitor.page)
@@ -113,6 +115,7 @@ def test_swagger_is_readable_by_everybody(visit: Any, width: int) -> None:
 
 
 @WIDTHS
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("language", "word", "label"),
     [("fr-FR", "Lister les absences", "Exemples de réponses"), ("en-GB", "List the absences", "Response samples")],
@@ -126,6 +129,7 @@ def test_redoc_is_readable_by_everybody(visit: Any, width: int, language: str, w
     look(page, "redoc")
 
 
+@pytest.mark.no_database
 def test_redoc_finds_an_operation(visit: Any) -> None:
     """Its search is a thread begun from text, which the policy must let begin."""
     visitor = visit(viewport={"width": 1280, "height": 900})
@@ -136,6 +140,7 @@ def test_redoc_finds_an_operation(visit: Any) -> None:
     page.locator("[role=search] li, [data-role='search:results'] li").first.wait_for()
 
 
+@pytest.mark.no_database
 def test_both_lead_on_by_keyboard(visit: Any) -> None:
     visitor = visit()
     page = visitor.page
@@ -149,6 +154,7 @@ def test_both_lead_on_by_keyboard(visit: Any) -> None:
     page.wait_for_url("**/api/docs/reference")
 
 
+@pytest.mark.no_database
 def test_without_scripts_the_page_says_where_to_go(visit: Any) -> None:
     visitor = visit(java_script_enabled=False)
     visitor.page.goto("/api/docs")

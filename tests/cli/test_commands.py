@@ -15,6 +15,8 @@ from rdv_cli import offered
 from rdv_cli.commands import OperationCommand
 from rdv_cli.document import Catalogue
 
+pytestmark = pytest.mark.no_database
+
 EXAMPLES = [
     (operation.id, line, arguments)
     for operation in Catalogue.of(document("en")).operations

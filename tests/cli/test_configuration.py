@@ -8,6 +8,8 @@ import stat
 import httpx
 import pytest
 
+pytestmark = pytest.mark.no_database
+
 CONFIG = """
 profile = "prod"
 

@@ -13,6 +13,8 @@ import pytest
 
 from rdv_cli import doctor
 
+pytestmark = pytest.mark.no_database
+
 HELLO = {"name": "RDV", "version": "0.1.0", "versions": [{"version": "1", "state": "supported"}]}
 TOKEN = {"kind": "personal_token", "expires_at": None, "owner": {"email": "m@exemple.test"}}
 

@@ -13,6 +13,8 @@ from rdv_cli.main import main
 
 from .conftest import ADDRESS, OURS
 
+pytestmark = pytest.mark.no_database
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

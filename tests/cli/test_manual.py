@@ -10,6 +10,8 @@ import pytest
 from rdv.api.openapi import document
 from rdv_cli.document import Catalogue
 
+pytestmark = pytest.mark.no_database
+
 ENGLISH = [
     *("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "GENERAL OPTIONS"),
     *("RIGHTS", "ERRORS", "EXIT CODES", "EXAMPLES"),

@@ -13,6 +13,8 @@ from rdv_cli.words import harmless
 
 from .conftest import Screen
 
+pytestmark = pytest.mark.no_database
+
 
 def row(id: int, **more: object) -> dict[str, object]:
     agent = {"id": 1, "email": "m@exemple.test", "first_name": "Martine", "last_name": "VALIDAY"}

@@ -15,6 +15,8 @@ import pytest
 import rdv
 import rdv_cli
 
+pytestmark = pytest.mark.no_database
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -11,6 +11,8 @@ import pytest
 from rdv.api.openapi import document
 from rdv_cli.client import PATIENCE, TRIES
 
+pytestmark = pytest.mark.no_database
+
 NEW = ("absences", "create", "--title", "RTT")
 BUSY = {"success": False, "errors": [{"base": "service_unavailable"}], "error_messages": ["Busy."]}
 AWAY = {"success": False, "errors": [{"base": "database_unavailable"}], "error_messages": ["Away."]}

@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import ADDRESS
 
+pytestmark = pytest.mark.no_database
+
 TRIPLE = {"access-token": "secret-1", "client": "client-1", "uid": "m@exemple.test"}
 SIGN_IN = ("sign-in", "--email", "m@exemple.test", "--password-stdin")
 

@@ -8,6 +8,8 @@ from rdv_cli import words
 from rdv_cli.document import Parameter
 from rdv_cli.values import Value
 
+pytestmark = pytest.mark.no_database
+
 NOTHING = [{"type": "string", "maxLength": 0}, {"type": "null"}]
 DATE = {"type": "string", "format": "date"}
 

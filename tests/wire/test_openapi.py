@@ -41,6 +41,7 @@ def holder(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     )
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_it_is_openapi(language):
     OpenAPIV31SpecValidator(document(language)).validate()
@@ -65,6 +66,7 @@ def test_the_server_says_it_whatever_it_is_asked_at(anonymous, db):
         assert again.status_code == 304
 
 
+@pytest.mark.no_database
 def test_it_depends_on_no_setting(tmp_path):
     settings = {
         "RDV_ENV": "production",
@@ -89,6 +91,7 @@ def test_it_depends_on_no_setting(tmp_path):
     assert told.stdout == written("fr")
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize("first", LANGUAGES)
 def test_each_language_is_its_own_whichever_is_asked_for_first(first):
     code = (
@@ -115,6 +118,7 @@ def test_every_operation_is_there_once_under_its_own_name():
     }
 
 
+@pytest.mark.no_database
 def test_every_status_has_an_example_which_fits_its_schema():
     looked_at = 0
     for _path, _method, operation in each():
