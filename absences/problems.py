@@ -1,12 +1,16 @@
 """What can go wrong with an absence."""
 
 import datetime
+from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from rdv.api.errors import Invalid
 from rdv.api.problems import Problem
 
+from .kinds import GIVEN_WITH_PERIOD, NOT_YOURS, ON_HOLIDAY, ONE_DAY
 from .models import Absence
 
 
@@ -20,6 +24,10 @@ def _recurring(rrule: str, **values: datetime.date) -> Absence:
     """One that comes again, with something wrong."""
     days = {"first_day": datetime.date(2026, 12, 23), "end_day": datetime.date(2026, 12, 23)} | values
     return Absence(start_time=datetime.time(9), end_time=datetime.time(18), rrule=rrule, **days)
+
+
+def _failure(name: str, sentence: Any, code: str) -> Invalid:
+    return Invalid({name: [ValidationError(sentence, code=code)]})
 
 
 PROBLEMS = (
@@ -61,6 +69,42 @@ PROBLEMS = (
         _("Donnez un dernier jour et une heure de fin qui soient après le début."),
         of_a_value=True,
         example=lambda: Invalid.about(_absence(end_day=datetime.date(2026, 12, 1))),
+    ),
+    Problem(
+        "given_with_period",
+        422,
+        _("Des heures en plus d'une partie de la journée"),
+        _("period dit déjà quand l'absence commence et finit ; les heures envoyées sont autres."),
+        _("Envoyez period, ou start_time et end_time."),
+        of_a_value=True,
+        example=lambda: _failure("start_time", GIVEN_WITH_PERIOD, "given_with_period"),
+    ),
+    Problem(
+        "half_of_one_day",
+        422,
+        _("Une demi-journée sur plusieurs jours"),
+        _("Un matin ou un après-midi ne peut pas finir un autre jour."),
+        _("Demandez une journée (period: day), ou créez une absence pour chaque partie."),
+        of_a_value=True,
+        example=lambda: _failure("end_day", ONE_DAY, "half_of_one_day"),
+    ),
+    Problem(
+        "not_yours",
+        422,
+        _("Ce n'est pas à vous d'en décider"),
+        _("L'absence est confidentielle, et vous savez seulement que l'agent n'est pas là."),
+        _("Demandez à l'agent, ou à un administrateur de son organisation."),
+        of_a_value=True,
+        example=lambda: _failure("private", NOT_YOURS, "not_yours"),
+    ),
+    Problem(
+        "on_holiday",
+        422,
+        _("Un jour férié"),
+        _("L'organisation n'accepte pas de demi-journée d'absence un jour férié : personne n'y travaille."),
+        _("Choisissez un autre jour. GET /holidays donne les jours fériés de l'organisation."),
+        of_a_value=True,
+        example=lambda: _failure("first_day", format_lazy(ON_HOLIDAY, holiday="Noël"), "on_holiday"),
     ),
     Problem(
         "too_far_ahead",

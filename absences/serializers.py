@@ -19,12 +19,13 @@ from agents.serializers import (
     ORGANISATION_COLUMNS,
     SAMPLE_AGENT,
     SAMPLE_ORGANISATION,
+    FlagField,
     render_agent,
     render_organisation,
 )
 from rdv.api import registry
 from rdv.api.errors import NotFound
-from rdv.api.fields import DateField, IdentifierField, TextField, TimeField
+from rdv.api.fields import ChoiceField, DateField, IdentifierField, TextField, TimeField
 from rdv.api.messages import MUST_EXIST, blank, inclusion
 from rdv.api.renderers import Representation
 from rdv.api.schema import DAY, INSTANT, TIME, Shape, array, choice, flag, integer, nullable, text
@@ -32,9 +33,10 @@ from rdv.api.serializers import WireSerializer
 from rdv.api.statements import Parameter, Statement
 from rdv.api.times import PARIS, wire_datetime
 
-from . import ical
+from . import ical, kinds
 from .models import Absence, Kind, Period
 from .models.privacy import without_titles
+from .policies import POLICIES, SHOWN, Rules, rules_of
 from .recurring import DaysField, RuleField, recur
 
 COLUMNS = (
@@ -287,7 +289,24 @@ ABSENCE = Representation(
 )
 
 
-_AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk", Agent.ZONE)
+WARNED = Shape(
+    "Warning",
+    _("Ce qui est dit d'une absence acceptée quand même."),
+    {
+        "warning": text(_("Le code, le même dans toutes les langues : overlaps, merged, on_holiday…")),
+        "message": text(_("Une phrase, pour une personne.")),
+        "absence_ids": array(integer(), _("Les absences dont il s'agit.")),
+    },
+)
+
+
+def with_warnings(schema: Any) -> dict[str, Any]:
+    """The schema of an answer, where something may be told beside the absence."""
+    warnings = array(WARNED, _("Ce qui mérite d'être su ; absent quand il n'y a rien à dire."))
+    return {**schema, "properties": {**schema["properties"], "warnings": warnings}}
+
+
+_AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk", Agent.ZONE, POLICIES, SHOWN)
 _AGENT_BY_ID = Statement(lambda: _AGENTS.filter(pk=Parameter("pk", models.BigIntegerField())))
 _AGENT_BY_EMAIL = Statement(lambda: _AGENTS.filter(email=Parameter("email", models.CharField())))
 
@@ -296,7 +315,7 @@ class AbsenceSerializer(WireSerializer):
     """The parameters of contract 4.2. The agent is named at creation and stays; the organisation may change."""
 
     model = Absence
-    needed = ("first_day", "start_time", "end_time", "title")
+    needed = ("first_day", "title")
     creating_only = ("agent",)
     described = {
         "agent": (
@@ -308,8 +327,8 @@ class AbsenceSerializer(WireSerializer):
     }
 
     first_day = DateField(help_text=_("Le premier jour."))
-    start_time = TimeField(help_text=_("L'heure du début, le premier jour."))
-    end_time = TimeField(help_text=_("L'heure de la fin, le dernier jour."))
+    start_time = TimeField(help_text=_("L'heure du début, le premier jour ; nécessaire sans period."))
+    end_time = TimeField(help_text=_("L'heure de la fin, le dernier jour ; nécessaire sans period."))
     rrule = RuleField(
         help_text=_(
             "La règle de récurrence (RFC 5545), à partir du premier jour : DAILY, WEEKLY, MONTHLY ou YEARLY, avec "
@@ -323,12 +342,32 @@ class AbsenceSerializer(WireSerializer):
     organisation_id = IdentifierField(
         help_text=_("Une organisation de l'agent, quand l'absence ne vaut que pour elle.")
     )
+    kind = ChoiceField(Kind.values, help_text=_("Son genre ; other quand rien n'est dit."))
+    period = ChoiceField(
+        Period.values,
+        help_text=_("Une partie de la journée au lieu d'heures : celles que l'organisation a fixées pour elle."),
+    )
+    private = FlagField(
+        help_text=_(
+            "Si seuls l'agent et les administrateurs doivent savoir ce qu'elle est ; d'office pour les genres "
+            "que l'organisation tient pour confidentiels."
+        )
+    )
+
+    # Those of the agent, once they were read.
+    rules: Rules | None = None
 
     def assign(self, row: Absence, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
         organisation = values.pop("organisation_id", "unchanged")
         values.pop("agent", None)
         recurrence = {name: values.pop(name) for name in ("rrule", "exdates") if name in values}
         former = row.first_day if self.instance else None
+        hidden, unread = False, set[str]()
+        if self.instance is not None and row.private:
+            hidden, unread = kinds.as_it_was(row, self.initial_data, self.context["request"].user)
+            for name in unread & values.keys():
+                del values[name]
+        told = {name: values.pop(name) for name in kinds.FIELDS if name in values and name not in failures}
         super().assign(row, values, failures)
         if self.instance is None:
             agent = self._agent()
@@ -336,7 +375,8 @@ class AbsenceSerializer(WireSerializer):
                 failures["agent"] = [blank(MUST_EXIST, parameter="agent_id")]
                 organisation = "unchanged"
             else:
-                row.agent_id, zone = agent
+                row.agent_id, zone, policies, shown = agent
+                self.rules = Rules.of(policies, shown)
                 row.time_zone, row.zone_settled = zone or PARIS.key, True
         if "rrule" not in failures and (recurrence or row.rrule):
             for name, found in recur(row, recurrence, former).items():
@@ -349,10 +389,21 @@ class AbsenceSerializer(WireSerializer):
                     row.organisation_id = None  # 403 will follow
                 elif not works_there:
                     failures["organisation_id"] = [inclusion(self.initial_data["organisation_id"])]
+        if row.agent_id is not None:
+            wrong, noticed = kinds.settle(row, told, self.initial_data, lambda: self._rules(row), hidden=hidden)
+            if noticed:
+                row.noticed = noticed
+            for name, found in wrong.items():
+                failures.setdefault(name, found)
 
-    def _agent(self) -> tuple[int, str | None] | None:
-        """The agent named by `agent_id`, else by `agent_email`, and the zone of their territory. Raises NotFound for an
-        unknown email, contract 4.2.
+    def _rules(self, row: Absence) -> Rules:
+        if self.rules is None:
+            self.rules = rules_of([row.agent_id])[row.agent_id]
+        return self.rules
+
+    def _agent(self) -> tuple[Any, ...] | None:
+        """The agent named by `agent_id`, else by `agent_email`, with the zone of their territory and what `Rules.of`
+        takes. Raises NotFound for an unknown email, contract 4.2.
         """
         named = self.initial_data.get("agent_id")
         if named not in (None, ""):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from rest_framework.response import Response
 
 from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.models import Agent
 from rdv.api.errors import NotFound
-from rdv.api.registry import Described, Example, Group
+from rdv.api.registry import Answer, Described, Example, Group, Operation
 from rdv.api.statements import Parameter, Statement
 from rdv.api.views import ResourceViewSet
 
 from . import listing
 from .filters import AbsenceFilters
 from .models import Absence
-from .serializers import ABSENCE, AbsenceSerializer
+from .serializers import ABSENCE, AbsenceSerializer, with_warnings
 
 _AGENT_IN_SIGHT = Statement(
     lambda: (
@@ -112,6 +114,21 @@ class Absences(ResourceViewSet):
     @classmethod
     def as_shown_to(cls, caller: Any) -> models.QuerySet[Absence]:
         return Absence.objects.known_by(caller).for_wire()
+
+    def _save(self, serializer: Any) -> Response:
+        """As usual, with what is to be told of an absence that was taken all the same."""
+        response = super()._save(serializer)
+        if warnings := [one.shown() for one in serializer.instance.noticed]:
+            response.data["warnings"] = warnings
+        return response
+
+    @classmethod
+    def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:
+        answers = dict(super().described_answers(operation))
+        if operation.action in ("create", "update"):
+            body: Any = answers[200].body
+            answers[200] = replace(answers[200], body=with_warnings(body))
+        return answers
 
     def in_sight_still(self, row: Absence) -> bool:
         return any(_AGENT_IN_SIGHT.run(pk=row.agent_id, **self.request.user.reach.values()))

@@ -8,7 +8,7 @@ from typing import Any
 import factory
 from factory.django import DjangoModelFactory
 
-from absences.models import Absence, Feed
+from absences.models import Absence, AbsencePolicy, Feed
 from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
 from webhooks.models import SUBSCRIPTIONS, Delivery, Event, WebhookEndpoint
 
@@ -113,6 +113,13 @@ class FeedFactory(DjangoModelFactory):
         feed.secret = feed.new_address()
         feed.save()
         return feed
+
+
+class AbsencePolicyFactory(DjangoModelFactory):
+    class Meta:
+        model = AbsencePolicy
+
+    organisation = factory.SubFactory(OrganisationFactory)
 
 
 class WebhookEndpointFactory(DjangoModelFactory):

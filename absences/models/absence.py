@@ -26,6 +26,7 @@ from rdv.api.times import PARIS, validate_time_zone
 
 from ..recurrence import Series, last_day, occurrences, read, unfit
 from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
+from .warnings import Warned
 
 FIRST_YEAR = 2018
 YEARS_AHEAD = 5
@@ -221,6 +222,8 @@ class Absence(Recorded, Folding, SavedAlike):
     rule_judged = False
     # Whether it is other than what is stored: see `conceal`.
     concealed = False
+    # What whoever wrote it is to be told, beside what saving it tells.
+    noticed: Collection[Warned] = ()
     # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
     deletion_reason = ""
     deleted_by: int | None = None

@@ -366,7 +366,8 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         columns = read = self.representation.columns
         if hasattr(self.model, VERSION) and VERSION not in columns:
             read = (*columns, VERSION)
-        row = self._in_sight("show", pk, lambda: self.as_shown_to(type(self.request.user).to_come()), read)
+        caller: Any = type(self.request.user)
+        row = self._in_sight("show", pk, lambda: self.as_shown_to(caller.to_come()), read)
         if VERSION in read:
             self.row_version = f"{pk}.{row[read.index(VERSION)]}"
         return row[: len(columns)]
