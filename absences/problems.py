@@ -124,4 +124,14 @@ PROBLEMS = (
         of_a_value=True,
         example=lambda: Invalid.about(_absence(first_day=datetime.date(1926, 12, 23))),
     ),
+    Problem(
+        "full_sync_required",
+        410,
+        _("Jeton de synchronisation sans suite"),
+        _(
+            "Aucune liste de changements ne mène de ce que vous avez à ce qu'il y a : le jeton est trop ancien, d'une "
+            "autre base de données ou d'une autre version, ou ce que vous avez le droit de voir a changé."
+        ),
+        _("Oubliez ce que vous avez, et relisez tout sans jeton ; la fin de cette lecture en donne un nouveau."),
+    ),
 )

@@ -3,6 +3,7 @@
 from rdv.api.urls import address
 
 from .feeds.views import Feeds
+from .changes.view import Changes
 from .views import Absences
 
 urlpatterns = [
@@ -17,4 +18,5 @@ urlpatterns = [
         Feeds.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),
     ),
     address("feeds/<pk>/renew", Feeds.as_view({"post": "renew"})),
+    address("changes", Changes.as_view()),
 ]

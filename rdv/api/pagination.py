@@ -214,6 +214,11 @@ class Reading:
         return rows if width == len(self.columns) else [row[:width] for row in rows]
 
 
+def size_asked(params: Mapping[str, Any]) -> int:
+    """How many rows a page holds: `per`, 100 at most, and when it says nothing."""
+    return min(_leading(params.get("per")) or PAGE_SIZE, PAGE_SIZE)
+
+
 def paginate(params: Mapping[str, Any], fetch: Fetch, reading: Reading) -> Page | Step:
     """The page that `page` and `per` ask for, or the step of a walk that `cursor` asks for.
 
@@ -221,7 +226,7 @@ def paginate(params: Mapping[str, Any], fetch: Fetch, reading: Reading) -> Page 
     `fetch` gives the columns of `reading`. However many rows come or go meanwhile, a walk shows
     once each row that was there all along: it goes on from a place in the order, not from a count.
     """
-    size = min(_leading(params.get("per")) or PAGE_SIZE, PAGE_SIZE)
+    size = size_asked(params)
     if "cursor" in params:
         cursor = params["cursor"]
         key = read_cursor(cursor if isinstance(cursor, str) else str(cursor), reading.order)

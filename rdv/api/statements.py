@@ -64,6 +64,18 @@ class AmongLookup(Lookup):
 
 
 @Field.register_lookup
+class AmongManyLookup(AmongLookup):
+    """The same for thousands, beside rows that are read in an order: PostgreSQL makes a table of them, once."""
+
+    lookup_name = "among_many"
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        column, column_parameters = self.process_lhs(compiler, connection)
+        place, parameters = self.process_rhs(compiler, connection)
+        return f"{column} IN (SELECT unnest({place}::bigint[]))", [*column_parameters, *parameters]
+
+
+@Field.register_lookup
 class AmongRowsLookup(In):
     """`agent_id__among_rows=queryset`: as `in`, so that PostgreSQL looks the rows up first, and an index serves beside
     other conditions ("or"); a plain `in` there reads the whole table.
