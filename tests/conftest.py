@@ -26,6 +26,7 @@ from agents.models import Agent, ClientToken
 from agents.models.signing import keyring
 from agents.record.kept import TABLE
 from agents.record.refusals import bound
+from rdv.api import committed
 
 from . import described
 from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
@@ -132,6 +133,20 @@ def _quick_and_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
     keyring.forget()
     bound.forget()
+
+
+@pytest.fixture(autouse=True)
+def _what_a_test_writes_counts_as_committed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests are one transaction that is undone, and on PostgreSQL nobody reads changes of one that is under way.
+    Those with transactions of their own do without.
+    """
+    marker = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction")):
+        return
+    sql = committed.HORIZON["postgresql"]
+    for end in ("pg_snapshot_xmin(snapshot)", "pg_snapshot_xmax(snapshot)"):
+        sql = sql.replace(f"{end}::text::bigint", str(2**61))
+    monkeypatch.setitem(committed.HORIZON, "postgresql", sql)
 
 
 @pytest.fixture(autouse=True, scope="session")

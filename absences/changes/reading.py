@@ -51,8 +51,8 @@ class Sight:
 
 
 def _rows_of_sight(agents: QuerySet[Agent], caller: Agent) -> QuerySet[Any]:
-    administered = AgentRole.objects.filter(agent=OuterRef("pk"), organisation__among=caller.reach.administered)
-    return agents.annotate(administered=Exists(administered)).order_by("pk").values_list("pk", "administered")
+    informed = AgentRole.objects.filter(agent=OuterRef("pk"), organisation__among=caller.reach.informed)
+    return agents.annotate(informed=Exists(informed)).order_by("pk").values_list("pk", "informed")
 
 
 _ALL = Statement(lambda: _rows_of_sight(Agent.objects.visible_to(Agent.to_come()), Agent.to_come()))
@@ -113,7 +113,12 @@ def _happened(size: int, few: bool) -> Statement:
 @lru_cache(maxsize=2)
 def _absences(of_organisation: bool) -> Statement:
     def build() -> QuerySet[Any]:
-        rows = Absence.objects.for_wire().filter(pk__among=Parameter("absences", Numbers())).order_by()
+        rows = (
+            Absence.objects.known_by(Agent.to_come())
+            .for_wire()
+            .filter(pk__among=Parameter("absences", Numbers()))
+            .order_by()
+        )
         if of_organisation:
             (organisation,) = _parameters("organisation")
             rows = rows.filter(Q(organisation=None) | Q(organisation=organisation))
@@ -171,7 +176,7 @@ def since(text: str | None, caller: Agent, filters: Mapping[str, int], size: int
     )
     has_more = len(rows) > size
     rows = rows[:size]
-    changes = _shown(rows, token, sight, base)
+    changes = _shown(rows, token, sight, caller, base)
     if has_more:
         following = replace(token, place=Place(*rows[-1][:2]), day=_today())
     else:
@@ -194,14 +199,17 @@ def _refuse_ended(token: Token, seen: Horizon, sight: Sight) -> None:
         raise FullSyncRequired
 
 
-def _shown(rows: Sequence[tuple[Any, ...]], token: Token, sight: Sight, base: str) -> list[dict[str, Any]]:
+def _shown(
+    rows: Sequence[tuple[Any, ...]], token: Token, sight: Sight, caller: Agent, base: str
+) -> list[dict[str, Any]]:
     organisation = token.filters[FILTERS.index("organisation_id")]
     living = [row[2] for row in rows if not row[3]]
     dead = [row[2] for row in rows if row[3]]
     agents = set(sight.agents)
     absences = {}
     if living:
-        found = _absences(organisation is not None).run(absences=living, organisation=organisation)
+        values = caller.reach.values() | {"absences": living, "organisation": organisation}
+        found = _absences(organisation is not None).run(**values)
         absences = {row[0]: ABSENCE.render(base, *row) for row in found if row[1] in agents}
     tombstones = {pk: rest for pk, *rest in _TOMBSTONES.run(absences=dead)} if dead else {}
     shown = []

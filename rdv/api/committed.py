@@ -119,7 +119,7 @@ class Committed(models.Model):
 
 # What tells one life of a database from the next. PostgreSQL: the cluster, the times that a standby took over, and the
 # table itself, which a restore makes anew. The functions are open to every role.
-_HORIZON = {
+HORIZON = {
     "postgresql": """
         WITH now AS (SELECT pg_current_snapshot() AS snapshot)
         SELECT lineage.name, lineage.life, life.now, coalesce(top.transaction, 0), coalesce(top.id, 0),
@@ -155,7 +155,7 @@ def horizon(model: type[Committed], using: str = DEFAULT_DB_ALIAS) -> Horizon:
     connection = connections[using]
     table = model._meta.db_table
     sequence = f"pg_get_serial_sequence('{table}', 'id')::regclass"
-    sql = _HORIZON[connection.vendor].format(table=table, sequence=sequence)
+    sql = HORIZON[connection.vendor].format(table=table, sequence=sequence)
     while True:
         with connection.cursor() as cursor:
             cursor.execute(sql)

@@ -110,6 +110,14 @@ def test_why_a_private_absence_was_deleted_is_for_those_who_may_know(ask, sign_i
     assert ask(tokens[1], by=sophie)["changes"][0]["absence"]["reason"] is None
 
 
+def test_what_a_private_absence_is_is_for_those_who_may_know(ask, sign_in, cast):
+    AbsenceFactory(agent=cast.bruno, private=True, title="Opération")
+    assert ask()["changes"][0]["absence"]["title"] == "Opération"
+    page = ask(by=sign_in(cast.sophie))
+    assert page["changes"][0]["absence"]["title"] == "Indisponible"
+    assert "Opération" not in str(page)
+
+
 def test_what_is_restored_is_created_once_more(ask, cast):
     absence = AbsenceFactory(agent=cast.bruno)
     pk = absence.pk
@@ -313,6 +321,7 @@ def test_a_token_ends_when_other_agents_come_through_its_filter(ask, sign_in, ca
 
 def test_an_answer_without_news_is_the_same_again_and_so_304(ask, sign_in, cast):
     client = sign_in(cast.martine)
+    AbsenceFactory(agent=cast.etienne)
     token = token_of(ask())
     first = client.get(URL, {"sync_token": token})
     AbsenceFactory(agent=cast.etienne)  # out of sight
@@ -323,6 +332,7 @@ def test_an_answer_without_news_is_the_same_again_and_so_304(ask, sign_in, cast)
 
 
 def test_a_token_that_is_asked_each_day_never_grows_old(ask, cast, now):
+    AbsenceFactory(agent=cast.etienne)
     token = token_of(ask())
     AbsenceFactory(agent=cast.etienne).delete()
     assert token_of(ask(token)) == token

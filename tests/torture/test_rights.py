@@ -151,6 +151,47 @@ def _absences_listed(settled: Settled, caller: Person, dice: random.Random) -> N
         assert step["meta"]["total_count"] == len(ids)
 
 
+@covers("GET", "HEAD", at="changes")
+def _changes_told(settled: Settled, caller: Person, dice: random.Random) -> None:
+    """All that one sees and nothing else, whatever is asked; and a token opens to nobody what they do not see."""
+    world, who = settled.world, caller.name
+    visible = oracle.visible_absences(world, caller)
+    organisation = dice.choice(sorted(world.organisations))
+    person, service = dice.choice(world.people).name, dice.choice(world.services)
+    for query, meant in (
+        ({}, {}),
+        ({"agent_id": settled.id("person", person)}, {"agent_id": person}),
+        ({"service_id": settled.id("service", service)}, {"service_id": service}),
+        ({"organisation_id": settled.id("organisation", organisation)}, {"organisation_id": organisation}),
+        ({"agent_id": NOBODY}, {"agent_id": None}),
+    ):
+        shown, token = _replayed(settled, who, query | {"per": dice.choice((1, 2, 100))})
+        expected = {settled.absences[name].pk for name in oracle.listed_absences(world, caller, meant)}
+        assert shown == expected, (who, query)
+        assert settled.ask(who, "GET", "changes", query={"sync_token": token}).json()["changes"] == []
+    other = dice.choice([one for one in world.people if oracle.may_sign_in(one)])
+    _shown, token = _replayed(settled, other.name, {})
+    answer = settled.ask(who, "GET", "changes", query={"sync_token": token})
+    alike = oracle.visible_agents(world, other) == oracle.visible_agents(world, caller)
+    assert answer.status_code in ((200, 410) if alike else (410,)), (who, other.name)
+    assert len(visible) == len(_replayed(settled, who, {}, settled.all_kinds)[0])
+    assert settled.ask(who, "HEAD", "changes").status_code == 200
+
+
+def _replayed(settled: Settled, who: str, query: dict[str, Any], kinds: tuple[str, ...] = ()) -> tuple[set[int], str]:
+    """The absences that a full read of the changes tells of, page by page, and the token at its end."""
+    shown: set[int] = set()
+    while True:
+        answer = settled.ask(who, "GET", "changes", query=query, kinds=kinds)
+        assert answer.status_code == 200, answer.content
+        page = answer.json()
+        assert all(change["type"] == "created" for change in page["changes"])
+        shown |= {change["absence"]["id"] for change in page["changes"]}
+        query = query | {"sync_token": page["meta"]["sync_token"]}
+        if not page["meta"]["has_more"]:
+            return shown, page["meta"]["sync_token"]
+
+
 @covers("GET", "HEAD", at="absences/<pk>")
 def _absences_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
     visible = oracle.visible_absences(settled.world, caller)
