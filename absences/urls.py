@@ -2,8 +2,8 @@
 
 from rdv.api.urls import address
 
-from .feeds.views import Feeds
 from .changes.view import Changes
+from .feeds.views import Feeds
 from .views import Absences
 
 urlpatterns = [
