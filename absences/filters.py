@@ -16,7 +16,7 @@ from rdv.api.messages import not_among
 from rdv.api.schema import choice
 from rdv.api.times import PARIS
 
-from .models import Absence, AbsenceQuerySet, Kind
+from .models import Absence, AbsenceQuerySet, ExternalId, Kind
 
 # Nothing changed earlier; the first moments of the calendar have no equal in UTC.
 LONG_AGO = datetime.datetime.fromisoformat("1970-01-01")
@@ -65,6 +65,10 @@ class AbsenceFilters(django_filters.FilterSet):
         method="titled", help_text=_("Dont le titre contient cela, sans égard à la casse ni aux accents.")
     )
     kind = KindFilter(method="of_kind", help_text=_("De ce genre, pour qui peut le savoir."))
+    external_id = TextFilter(
+        method="named",
+        help_text=_("Qu'un autre système appelle ainsi : système:identifiant, comme rh:A-2026-17."),
+    )
 
     class Meta:
         model = Absence
@@ -96,6 +100,11 @@ class AbsenceFilters(django_filters.FilterSet):
 
     def of_kind(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
         return queryset.of_kind(value)
+
+    def named(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
+        system, _colon, number = value.partition(":")
+        names = ExternalId.objects.visible_to(self.request.user).filter(system=system, value=number)
+        return queryset.filter(pk__in=names.values("absence"), hidden=0)
 
     def titled(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
         return queryset.titled(value)

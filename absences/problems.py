@@ -10,8 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from rdv.api.errors import Invalid
 from rdv.api.problems import Problem
 
+from .bulk import MOST, TOO_MANY
+from .errors import Overlaps
 from .kinds import GIVEN_WITH_PERIOD, NOT_YOURS, ON_HOLIDAY, ONE_DAY
 from .models import Absence
+from .writing import OTHER_AGENT
 
 
 def _absence(**values: datetime.date) -> Absence:
@@ -133,5 +136,31 @@ PROBLEMS = (
             "autre base de données ou d'une autre version, ou ce que vous avez le droit de voir a changé."
         ),
         _("Oubliez ce que vous avez, et relisez tout sans jeton ; la fin de cette lecture en donne un nouveau."),
+    ),
+    Problem(
+        "absence_overlaps",
+        409,
+        _("Absences qui se chevauchent"),
+        _("L'agent est déjà absent à ce moment, et une de ses organisations n'accepte pas deux absences à la fois."),
+        _("Regardez les absences nommées par `absence_ids` : modifiez-en une, ou choisissez un autre moment."),
+        example=lambda: Overlaps([31]),
+    ),
+    Problem(
+        "too_many",
+        422,
+        _("Trop d'éléments"),
+        _("Une liste ou un fichier contient plus d'éléments que ce qui est accepté en une fois."),
+        _("Envoyez-les en plusieurs fois."),
+        of_a_value=True,
+        example=lambda: Invalid({"absences": [ValidationError(TOO_MANY, code="too_many", params={"count": MOST})]}),
+    ),
+    Problem(
+        "other_agent",
+        422,
+        _("Un autre agent"),
+        _("L'absence qui porte cet identifiant externe est celle d'un autre agent que celui qui est nommé."),
+        _("Supprimez-la, puis créez-la pour l'autre agent ; ou donnez-lui un autre identifiant."),
+        of_a_value=True,
+        example=lambda: Invalid({"agent": [ValidationError(OTHER_AGENT, params={"problem": "other_agent"})]}),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
 
 from agents import shapes
 from agents.models import Agent, AgentRole
@@ -34,7 +35,7 @@ from rdv.api.statements import Parameter, Statement
 from rdv.api.times import PARIS, wire_datetime
 
 from . import ical, kinds
-from .models import Absence, Kind, Period
+from .models import Absence, Kind, Overlap, Period, external
 from .models.privacy import without_titles
 from .policies import POLICIES, SHOWN, Rules, rules_of
 from .recurring import DaysField, RuleField, recur
@@ -306,6 +307,15 @@ def with_warnings(schema: Any) -> dict[str, Any]:
     return {**schema, "properties": {**schema["properties"], "warnings": warnings}}
 
 
+class ExternalIdsField(serializers.Field):
+    """`{"system": "id"}`; a system whose id is null or empty has none."""
+
+    schema = {"type": "object", "additionalProperties": nullable(text(maxLength=external.LONGEST_ID))}
+
+    def to_internal_value(self, data: Any) -> dict[str, str] | None:
+        return external.read_ids(data) or None
+
+
 _AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk", Agent.ZONE, POLICIES, SHOWN)
 _AGENT_BY_ID = Statement(lambda: _AGENTS.filter(pk=Parameter("pk", models.BigIntegerField())))
 _AGENT_BY_EMAIL = Statement(lambda: _AGENTS.filter(email=Parameter("email", models.CharField())))
@@ -354,6 +364,10 @@ class AbsenceSerializer(WireSerializer):
         )
     )
 
+    external_ids = ExternalIdsField(
+        help_text=_("Ce que d'autres systèmes l'appellent : un identifiant par système, unique dans le territoire.")
+    )
+
     # Those of the agent, once they were read.
     rules: Rules | None = None
 
@@ -377,6 +391,7 @@ class AbsenceSerializer(WireSerializer):
             else:
                 row.agent_id, zone, policies, shown = agent
                 self.rules = Rules.of(policies, shown)
+                row.overlaps_matter = self.rules.overlap != Overlap.ALLOW
                 row.time_zone, row.zone_settled = zone or PARIS.key, True
         if "rrule" not in failures and (recurrence or row.rrule):
             for name, found in recur(row, recurrence, former).items():
@@ -429,3 +444,12 @@ class AbsenceSerializer(WireSerializer):
             .order_by()
             .get()
         )
+
+    def _taken(self, row: Absence) -> Iterator[tuple[str, ValidationError]]:
+        yield from super()._taken(row)
+        if row.external_ids and row.agent_id is not None:
+            given, names = external.taken(row, self.context["request"].user)
+            if given is None:
+                row.external_ids = None  # 403 will follow
+            for failure in names:
+                yield "external_ids", failure

@@ -2,12 +2,18 @@
 
 from rdv.api.urls import address
 
+from .bulk import AbsencesByName, BulkAbsences
 from .changes.view import Changes
 from .feeds.views import Feeds
 from .views import Absences
 
 urlpatterns = [
     address("absences", Absences.as_view({"get": "list", "post": "create"})),
+    address("absences/bulk", BulkAbsences.as_view({"post": "bulk"})),
+    address(
+        "absences/by-external-id/<system>/<external_id>",
+        AbsencesByName.as_view({"get": "retrieve", "put": "upsert", "delete": "destroy"}),
+    ),
     address(
         "absences/<pk>",
         Absences.as_view({"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}),

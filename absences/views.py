@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.models import Agent
-from rdv.api.errors import NotFound
+from rdv.api.errors import NotFound, WireError
+from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Group, Operation
 from rdv.api.statements import Parameter, Statement
 from rdv.api.views import ResourceViewSet
 
 from . import listing
+from .errors import Overlaps
 from .filters import AbsenceFilters
-from .models import Absence
+from .models import Absence, Overlapping
+from .models.overlaps import hold_agent_of, strictly
 from .serializers import ABSENCE, AbsenceSerializer, with_warnings
 
 _AGENT_IN_SIGHT = Statement(
@@ -31,6 +35,9 @@ _AGENT_IN_SIGHT = Statement(
     )
 )
 
+
+# The parameters that move an absence.
+TIMES = frozenset({"first_day", "start_time", "end_day", "end_time", "period", "rrule", "exdates"})
 
 WHO = _("Qui voit un agent peut gérer ses absences.")
 
@@ -91,6 +98,8 @@ class Absences(ResourceViewSet):
     serializer_class = AbsenceSerializer
     filters = AbsenceFilters
     traced_by = ("agent_id",)
+    # Whether the agent of what is changed is locked before it.
+    _hold_agent = False
     sorts = {
         "id": "id",
         "title": "shown_title",
@@ -115,12 +124,38 @@ class Absences(ResourceViewSet):
     def as_shown_to(cls, caller: Any) -> models.QuerySet[Absence]:
         return Absence.objects.known_by(caller).for_wire()
 
+    def in_sight_still(self, row: Absence) -> bool:
+        return any(_AGENT_IN_SIGHT.run(pk=row.agent_id, **self.request.user.reach.values()))
+
+    def update(self, request: Request, pk: str) -> Response:
+        self._hold_agent = not TIMES.isdisjoint(self.params)
+        return super().update(request, pk)
+
+    partial_update = update
+
+    def _instance(self, pk: str) -> Any:
+        if self._hold_agent:
+            hold_agent_of(leading_integer(pk))
+        return super()._instance(pk)
+
     def _save(self, serializer: Any) -> Response:
-        """As usual, with what is to be told of an absence that was taken all the same."""
-        response = super()._save(serializer)
-        if warnings := [one.shown() for one in serializer.instance.noticed]:
-            response.data["warnings"] = warnings
-        return response
+        """Where organisations want that, an absence that overlaps another one is refused, which is told to who sees the
+        agent, and to nobody else.
+        """
+        try:
+            with strictly(self.handling == "strict"):
+                return super()._save(serializer)
+        except Overlapping as refusal:
+            self._hold_rights()
+            if not self.in_sight_still(serializer.row):
+                raise self._forbidden() from None
+            raise Overlaps(refusal.ids) from None
+
+    def _answer(self, row: tuple[Any, ...]) -> Response:
+        answer = super()._answer(row)
+        if self.written is not None and (told := [*self.written.noticed, *self.written.warnings]):
+            answer.data["warnings"] = [one.shown() for one in told]
+        return answer
 
     @classmethod
     def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:
@@ -130,5 +165,8 @@ class Absences(ResourceViewSet):
             answers[200] = replace(answers[200], body=with_warnings(body))
         return answers
 
-    def in_sight_still(self, row: Absence) -> bool:
-        return any(_AGENT_IN_SIGHT.run(pk=row.agent_id, **self.request.user.reach.values()))
+    @classmethod
+    def described_errors(cls, operation: Operation) -> Iterator[WireError]:
+        if operation.action in ("create", "update"):
+            yield Overlaps([31])
+        yield from super().described_errors(operation)

@@ -230,7 +230,9 @@ class Settled:
         A refusal writes nothing, and two kinds of credential never get two answers.
         """
         self.asked.add((method, route))
-        path = f"/api/v1/{route.replace('<pk>', str(pk))}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        named = pk if isinstance(pk, Mapping) else {"pk": pk}
+        path = "/api/v1/" + re.sub(r"<(\w+)>", lambda name: str(named.get(name[1], name[0])), route)
+        path += f"?{urlencode(query, doseq=True)}" if query else ""
         sent = path + json.dumps(body)
         content = "" if body is None else urlencode(body) if form else json.dumps(body)
         content_type = FORM if form else "application/json"

@@ -39,8 +39,8 @@ _MAIL = re.compile(r"(?i:mailto:)(.{3,254})")
 
 NOT_A_CALENDAR = _("n'est pas un calendrier : il doit commencer par BEGIN:VCALENDAR et finir par END:VCALENDAR")
 BROKEN = _("ne peut pas être lue")
-UNCLOSED = _("finit sans que %(name)s soit fermé")
-MISPLACED = _("ferme %(name)s, qui n'est pas ouvert")
+UNCLOSED = _("finit sans que %(value)s soit fermé")
+MISPLACED = _("ferme %(value)s, qui n'est pas ouvert")
 TWICE = _("est une propriété que l'événement a deux fois")
 LONG = _("est trop long (pas plus de %(count)s caractères)")
 UNKNOWN_ZONE = _("est un fuseau horaire qui n'est pas connu : %(value)s")
@@ -113,7 +113,7 @@ def read_calendar(text: str, limit: int, sheet: Sheet) -> Sheet:
         elif name == "END":
             kind = content[match.end() :].strip().upper()[:50]
             if not open_components or open_components[-1] != kind:
-                sheet.refuse(line, "END", MISPLACED, name=kind)
+                sheet.refuse(line, "END", MISPLACED, value=kind)
                 return sheet
             open_components.pop()
             if kind == "VEVENT":
@@ -125,7 +125,7 @@ def read_calendar(text: str, limit: int, sheet: Sheet) -> Sheet:
     if not begun:
         sheet.refuse(1, "", NOT_A_CALENDAR)
     elif open_components:
-        sheet.refuse(text.count("\n") + 1, "", UNCLOSED, name=open_components[-1])
+        sheet.refuse(text.count("\n") + 1, "", UNCLOSED, value=open_components[-1])
     else:
         _gather(events, zone, sheet)
     return sheet

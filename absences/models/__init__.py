@@ -1,9 +1,12 @@
 from .absence import FIRST_YEAR, Absence, AbsenceQuerySet, Kind, Period
 from .change import AbsenceChange
 from .deleted import DeletedAbsence
+from .external import ExternalId
 from .feed import Feed, Privacy
+from .overlaps import Overlapping
 from .policy import AbsencePolicy, OnHoliday, Overlap
 from .tally import AbsenceTally
+from .warnings import Warned
 
 __all__ = [
     "FIRST_YEAR",
@@ -13,10 +16,13 @@ __all__ = [
     "AbsenceQuerySet",
     "AbsenceTally",
     "DeletedAbsence",
+    "ExternalId",
     "Feed",
     "Kind",
     "OnHoliday",
     "Overlap",
+    "Overlapping",
     "Period",
     "Privacy",
+    "Warned",
 ]

@@ -25,6 +25,7 @@ from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
 
 from ..recurrence import Series, last_day, occurrences, read, unfit
+from .overlaps import Settled, settle_one
 from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
 from .warnings import Warned
 
@@ -224,6 +225,10 @@ class Absence(Recorded, Folding, SavedAlike):
     concealed = False
     # What whoever wrote it is to be told, beside what saving it tells.
     noticed: Collection[Warned] = ()
+    # False: that no organisation of the agent asks about overlaps was looked up by who made the row.
+    overlaps_matter = True
+    # What was told when it was saved.
+    warnings: Collection[Warned] = ()
     # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
     deletion_reason = ""
     deleted_by: int | None = None
@@ -270,9 +275,20 @@ class Absence(Recorded, Folding, SavedAlike):
         return self.agent_id, None
 
     def save(self, **kwargs: Any) -> None:
-        """Each change makes the version grow, and with it the calendar's SEQUENCE (design decision 1)."""
+        """Each change makes the version grow, and with it the calendar's SEQUENCE (design decision 1). Where an
+        organisation wants that, an absence that meets another one is refused (Overlapping), or the two become one:
+        this row is then the older one.
+        """
         if self.concealed:
             raise ValueError("What is concealed would be lost.")
+        if settled := settle_one(self):
+            self.warnings = settled.warnings
+            if settled.gone:
+                self._join(settled)
+                return
+        self._save(**kwargs)
+
+    def _save(self, **kwargs: Any) -> None:
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()
@@ -292,6 +308,21 @@ class Absence(Recorded, Folding, SavedAlike):
             self.recurs_until = self.series.ends_on
         else:
             self.exdates = self.overrides = self.recurs_until = None
+
+    def _join(self, settled: Settled) -> None:
+        keeper = settled.keeper
+        self.absorb(keeper, [one for one in settled.gone if one.pk is not None])
+        keeper._save()
+        if keeper is not self:
+            vars(self).update({name: value for name, value in vars(keeper).items() if name != "warnings"})
+
+    @staticmethod
+    def absorb(keeper: Absence, gone: Collection[Absence]) -> None:
+        """Delete stored absences of which another one is to be: their names are its names from now on."""
+        for one in gone:
+            one.names.update(absence=keeper)
+            one.deletion_reason = "merged"
+            one.delete()
 
     @staticmethod
     def settle_zones(absences: Collection[Absence]) -> None:

@@ -102,8 +102,7 @@ class WireSerializer(serializers.Serializer):
         if ordered:
             raise Invalid(ordered)
 
-    @staticmethod
-    def _taken(row: models.Model) -> Iterator[tuple[str, ValidationError]]:
+    def _taken(self, row: Any) -> Iterator[tuple[str, ValidationError]]:
         """The unique constraints that `row` breaks; the last field of each is the one said to be taken."""
         for constraint in row._meta.constraints:
             if isinstance(constraint, models.UniqueConstraint):

@@ -66,7 +66,7 @@ KEY_IN_ADDRESS = "api_key"  # for old tools, where it is allowed
 REASON_REQUIRED = _("doit être donné dans l'adresse : ?reason=…")
 
 
-class _RightsMoved(Exception):
+class RightsMoved(Exception):
     """The caller's rights are not those by which the write was judged."""
 
 
@@ -424,9 +424,9 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         now decide. Raises Busy when that does not end.
         """
         try:
-            return write(work, _RightsMoved)
-        except (_RightsMoved, OperationalError) as error:
-            if isinstance(error, _RightsMoved) or is_deadlock(error):
+            return write(work, RightsMoved)
+        except (RightsMoved, OperationalError) as error:
+            if isinstance(error, RightsMoved) or is_deadlock(error):
                 raise Busy from None
             raise
 
@@ -461,7 +461,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
             self.request.auth = None  # nothing to repeat in the answer
             raise
         if not same:
-            raise _RightsMoved
+            raise RightsMoved
 
     def _shown(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[dict[str, Any]]:
         selection, base = self.asked.selection, self.base

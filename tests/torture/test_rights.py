@@ -28,7 +28,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from absences.models import Absence
+from absences.models import Absence, ExternalId
+from absences.models.external import territories_of
 from absences.views import Absences
 from agents.authentication import signature
 from agents.models import Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, RecordEntry
@@ -334,6 +335,64 @@ def _named(settled: Settled, sent: dict[str, Any]) -> dict[str, Any]:
     if wire.get("agent_email"):
         wire["agent_email"] = email(sent["agent_email"])
     return wire
+
+
+@covers("POST", at="absences/bulk")
+def _absences_created_together(settled: Settled, caller: Person, dice: random.Random) -> None:
+    world, who = settled.world, caller.name
+    people = [person.name for person in world.people]
+    by = dice.choice(("agent_id", "agent_email"))
+    asked = [{by: name} for name in dice.sample(people, len(people))]
+    if dice.random() < 1 / 2:
+        asked = [one | {"organisation": dice.choice([None, *world.organisations])} for one in asked]
+    expected = [oracle.creating(world, caller, one) for one in asked]
+    for atomic in (False, True):
+        body = {"absences": [GOOD | _named(settled, one) for one in asked], "atomic": atomic}
+        answer = settled.ask(who, "POST", "absences/bulk", body=body)
+        whole = all(status == 200 for status, _target in expected)
+        assert answer.status_code == ((200 if whole else 422) if atomic else 207), (who, asked, answer.content)
+        assert [one["status"] for one in answer.json()["verdicts"]] == [status for status, _target in expected], who
+        written = sorted(after[0] for before, after in answer.changed.values() if before is None)
+        targets = [settled.id("person", target) for status, target in expected if status == 200]
+        assert written == (sorted(targets) if whole or not atomic else []), (who, asked)
+        assert len(written) == len(answer.changed)
+    # Of places, whoever works there and is in sight; of nobody in sight, nothing.
+    place = dice.choice(sorted(world.organisations))
+    in_sight = {name for name in oracle.visible_agents(world, caller) if place in oracle.org(world.person(name))}
+    body = {"agents_of_organisation_id": settled.id("organisation", place), "periods": [GOOD]}
+    answer = settled.ask(who, "POST", "absences/bulk", body=body)
+    assert answer.status_code == (207 if in_sight else 422), (who, place)
+    assert {after[0] for _before, after in answer.changed.values()} == {settled.id("person", name) for name in in_sight}
+
+
+@covers("GET", "HEAD", "PUT", "DELETE", at="absences/by-external-id/<system>/<external_id>")
+def _absences_by_name(settled: Settled, caller: Person, dice: random.Random) -> None:
+    world, who, route = settled.world, caller.name, "absences/by-external-id/<system>/<external_id>"
+    visible = oracle.visible_absences(world, caller)
+    named = oracle.nameable_organisations(world, caller)
+    territories = {settled.territories[world.organisations[place]].pk for place in named}
+    for name in dice.sample(sorted(settled.absences), min(4, len(settled.absences))):
+        row = settled.absences[name]
+        territory = territories_of([row.agent_id]).get(row.agent_id)
+        if territory is None:
+            continue
+        at = {"system": "rh", "external_id": f"n{row.pk}"}
+        within = name in visible and territory in territories
+        expected = 200 if within else 403 if territory in territories else 404
+        with undone():
+            ExternalId.objects.create(territory_id=territory, system="rh", value=f"n{row.pk}", absence=row)
+            Absence.objects.filter(pk=row.pk).update(external_ids={"rh": f"n{row.pk}"})
+            for verb in ("GET", "HEAD"):
+                assert settled.ask(who, verb, route, at).status_code == expected, (who, name)
+            answer = settled.ask(who, "PUT", route, at, body={"title": "Autre"})
+            assert answer.status_code == (422 if expected == 404 else expected), (who, name, answer.content)
+            assert set(answer.changed) == ({("absence", row.pk)} if within else set()), (who, name)
+            answer = settled.ask(who, "DELETE", route, at)
+            assert answer.status_code == (204 if within else expected), (who, name)
+            assert set(answer.changed) == ({("absence", row.pk)} if within else set()), (who, name)
+    for verb in ("GET", "HEAD", "DELETE"):
+        assert settled.ask(who, verb, route, {"system": "rh", "external_id": "rien"}).status_code == 404
+    assert settled.ask(who, "PUT", route, {"system": "rh", "external_id": "rien"}, body={}).status_code == 422
 
 
 # ── Agents, organisations, services ──────────────────────────────────────────────────────────────────────────────────

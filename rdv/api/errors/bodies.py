@@ -24,6 +24,7 @@ _VERSIONS = array(
     ),
     gettext_lazy("Les versions qu'il y a."),
 )
+_ABSENCES = array({"type": "integer"}, gettext_lazy("Les absences dont il s'agit."))
 _NEAREST = text(gettext_lazy("Le nom le plus proche, parmi ceux qui sont connus."))
 CODED = Shape(
     "CodedError",
@@ -45,8 +46,9 @@ CODED = Shape(
         "error_messages": _SENTENCES,
         "hint": _HINT,
         "versions": _VERSIONS,
+        "absence_ids": _ABSENCES,
     },
-    optional=("success", "hint", "versions"),
+    optional=("success", "hint", "versions", "absence_ids"),
 )
 TOLD = Shape(
     "ToldError",
@@ -121,6 +123,7 @@ PROBLEM_DETAILS = Shape(
             gettext_lazy("Chaque paramètre qui ne va pas."),
         ),
         "versions": _VERSIONS,
+        "absence_ids": _ABSENCES,
     },
-    optional=("hint", "resource", "errors", "versions"),
+    optional=("hint", "resource", "errors", "versions", "absence_ids"),
 )
