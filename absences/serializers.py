@@ -39,6 +39,7 @@ from .models import Absence, Kind, Overlap, Period, external
 from .models.privacy import without_titles
 from .policies import POLICIES, SHOWN, Rules, rules_of
 from .recurring import DaysField, RuleField, recur
+from .windows import OCCURRENCE
 
 COLUMNS = (
     "id",
@@ -272,7 +273,9 @@ SHAPE = Shape(
         "updated_at": INSTANT,
         "url": text(_("Son adresse."), format="uri"),
         "version": integer(_("Grandit à chaque changement.")),
+        "occurrences": array(OCCURRENCE, _("De la liste, si on les demande : ses occurrences de la période.")),
     },
+    optional=("occurrences",),
 )
 ABSENCE = Representation(
     "absence",

@@ -5,6 +5,7 @@ from rdv.api.urls import address
 from .bulk import AbsencesByName, BulkAbsences
 from .changes.view import Changes
 from .feeds.views import Feeds
+from .occurrence_views import Occurrences
 from .views import Absences
 
 urlpatterns = [
@@ -25,4 +26,9 @@ urlpatterns = [
     ),
     address("feeds/<pk>/renew", Feeds.as_view({"post": "renew"})),
     address("changes", Changes.as_view()),
+    address("absences/<pk>/occurrences", Occurrences.as_view({"get": "occurrences"})),
+    address(
+        "absences/<pk>/occurrences/<day>",
+        Occurrences.as_view({"put": "update", "patch": "partial_update", "delete": "destroy"}),
+    ),
 ]

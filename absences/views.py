@@ -13,9 +13,15 @@ from rest_framework.response import Response
 
 from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.models import Agent
+from rdv.api.asking import Asked
+from rdv.api.described import LIST_HEADERS
 from rdv.api.errors import NotFound, WireError
+from rdv.api.pagination import META, PAGE_SIZE, Page, Reading
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Group, Operation
+from rdv.api.registry import Parameter as Sent
+from rdv.api.schema import Shape, any_of, array, choice, named
+from rdv.api.selecting import Selection
 from rdv.api.statements import Parameter, Statement
 from rdv.api.views import ResourceViewSet
 
@@ -25,6 +31,7 @@ from .filters import AbsenceFilters
 from .models import Absence, Overlapping
 from .models.overlaps import hold_agent_of, strictly
 from .serializers import ABSENCE, AbsenceSerializer, with_warnings
+from .windows import COLUMNS, LIST_META, Window, series_of
 
 _AGENT_IN_SIGHT = Statement(
     lambda: (
@@ -42,6 +49,25 @@ TIMES = frozenset({"first_day", "start_time", "end_day", "end_time", "period", "
 WHO = _("Qui voit un agent peut gérer ses absences.")
 
 
+LISTED = Answer(
+    _("Une page de la liste."),
+    named(
+        {
+            "absences": array(any_of(ABSENCE.shape, ABSENCE.shape.in_part)),
+            "meta": Shape(
+                "AbsencesMeta",
+                META.about,
+                {**META.properties, "occurrences": LIST_META},
+                optional=(*META.optional, "occurrences"),
+            ),
+        }
+    ),
+    lambda: {"absences": [ABSENCE.example()], "meta": Page((), 1, PAGE_SIZE, 1).meta()},
+    LIST_HEADERS,
+    sometimes=("Link",),
+)
+
+
 class Absences(ResourceViewSet):
     group = Group("absences", _("Absences"), _("Les périodes pendant lesquelles un agent n'est pas là."))
     operations = {
@@ -49,9 +75,20 @@ class Absences(ResourceViewSet):
             _("Lister les absences"),
             _("Celles des agents que l'on voit, le premier jour le plus tardif d'abord. Les filtres se combinent."),
             WHO,
+            parameters=(
+                Sent(
+                    "occurrences",
+                    _("`true` : avec chaque absence, ses occurrences de la période de from à to, 100 au plus."),
+                    choice("true", "false", ""),
+                ),
+            ),
+            answers={200: LISTED},
             limits=_("100 par page."),
             examples=(
                 Example(_("Toutes"), {}),
+                Example(
+                    _("Les occurrences de décembre"), {"from": "2026-12-01", "to": "2026-12-31", "occurrences": "true"}
+                ),
                 Example(_("Les congés de décembre"), {"from": "2026-12-01", "to": "2026-12-31", "title": "congés"}),
             ),
         ),
@@ -116,6 +153,33 @@ class Absences(ResourceViewSet):
         "agent.organisations": ORGANISATIONS_OF_AGENTS,
         "organisation.territory": TERRITORY_OF_ORGANISATIONS,
     }
+
+    # What of the occurrences a list shows, when it is asked to.
+    window: Window | None = None
+
+    def list(self, request: Request) -> Response:
+        if self.params.text("occurrences") == "true":
+            self.window = Window.asked(self.params)
+        answer = super().list(request)
+        if self.window:
+            answer.data["meta"]["occurrences"] = self.window.meta()
+        return answer
+
+    def widened(self, asked: Asked) -> Asked:
+        """With the columns of which the occurrences are made, where they are asked for."""
+        window, selection = self.window, asked.selection
+        if window is None:
+            return asked
+        columns = tuple(dict.fromkeys((*selection.columns, "id", *COLUMNS)))
+        width, place = len(selection.columns), [columns.index(name) for name in ("id", *COLUMNS)]
+
+        def render(base: str, *row: Any) -> dict[str, Any]:
+            pk, *values = (row[number] for number in place)
+            shown = selection.render(base, *row[:width])
+            return shown | {"occurrences": window.in_list(pk, series_of(values))}
+
+        wider = Selection(columns, render, selection.expansions, selection.without)
+        return replace(asked, reading=Reading(columns, asked.reading.order), selection=wider)
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         return listing.fetch(self.request.user, self.asked.reading, start, size, key)

@@ -20,8 +20,8 @@ LISTS = {
     "organisations": 3,
     "services": 3,
     # Filters are conditions of the same queries.
-    "absences?agent_id=1&service_id=1&organisation_id=1&title=x&from=2026-01-01&changed_since=2026-01-01": 2,
-    "absences?title=cong%C3%A9&from=2026-01-01&to=2030-01-01&changed_since=2026-01-01": 3,
+    "absences?agent_id=1&service_id=1&organisation_id=1&title=x&from=2026-01-01&changed_since=2026-01-01": 3,
+    "absences?title=cong%C3%A9&from=2026-01-01&to=2030-01-01&changed_since=2026-01-01": 4,
 }
 
 

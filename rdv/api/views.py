@@ -234,6 +234,7 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         asked = self.asked
         if asks(self.params, OF_A_LIST | OF_ANY):
             asked = self.asked = self._permitted(asked_of_a_list(self.params, asked, view=type(self)))
+        asked = self.asked = self.widened(asked)
         fetch: Fetch = self.fetch_visible
         narrower = bool(self.filters) and asks_for_less(self.filters, self.params)
         if narrower or asked.words is not None:
@@ -304,6 +305,10 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
             resource = self.expansions[path].resource
             if resource and not credential.permits("GET", resource):
                 raise InsufficientScope
+        return asked
+
+    def widened(self, asked: Asked) -> Asked:
+        """What a list reads and shows: what is `asked`, unless a resource has more to show when it is asked to."""
         return asked
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:

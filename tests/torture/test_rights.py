@@ -296,6 +296,42 @@ def _absences_deleted(settled: Settled, caller: Person, dice: random.Random) -> 
         assert set(answer.changed) == ({("absence", row.pk)} if name in visible else set())
 
 
+@covers("GET", "HEAD", at="absences/<pk>/occurrences")
+def _occurrences_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
+    visible = oracle.visible_absences(settled.world, caller)
+    for name, row in settled.absences.items():
+        shown = settled.ask(caller.name, "GET", "absences/<pk>/occurrences", row.pk, kinds=settled.all_kinds)
+        assert shown.status_code == (200 if name in visible else 403), (caller.name, name)
+        if name in visible:
+            assert [one["day"] for one in shown.json()["occurrences"]] == [row.first_day.isoformat()]
+        window = {"from": "2031-01-01", "to": "2030-01-01"}
+        empty = settled.ask(caller.name, "HEAD", "absences/<pk>/occurrences", row.pk, query=window)
+        assert empty.status_code == shown.status_code
+    assert settled.ask(caller.name, "GET", "absences/<pk>/occurrences", NOBODY).status_code == 404
+
+
+@covers("PUT", "PATCH", "DELETE", at="absences/<pk>/occurrences/<day>")
+def _occurrences_changed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    visible = oracle.visible_absences(settled.world, caller)
+    others = [row.pk for row in settled.absences.values()]
+    route = "absences/<pk>/occurrences/<day>"
+    for name, row in settled.absences.items():
+        another = {key: dice.choice(others) for key in ("id", "pk", "agent_id")} | {"day": "2026-01-01"}
+        for verb in ("PUT", "PATCH", "DELETE"):
+            query = another | {"scope": dice.choice(("this", "following", "all"))}
+            day = row.first_day.isoformat()
+            answer = settled.ask(
+                caller.name, verb, route, {"pk": row.pk, "day": day}, query=query, body={"title": "Autre"}
+            )
+            done = 204 if verb == "DELETE" else 200
+            assert answer.status_code == (done if name in visible else 403), (caller.name, verb, name)
+            assert set(answer.changed) == ({("absence", row.pk)} if name in visible else set())
+            # Whether a day is one of an absence's is told to whoever sees it.
+            other = settled.ask(caller.name, verb, route, {"pk": row.pk, "day": "1999-01-01"}, body={"title": "Autre"})
+            assert other.status_code == (404 if name in visible else 403), (caller.name, verb, name)
+    assert settled.ask(caller.name, "DELETE", route, {"pk": NOBODY, "day": "2026-12-01"}).status_code == 404
+
+
 @covers("POST", at="absences")
 def _absences_created(settled: Settled, caller: Person, dice: random.Random) -> None:
     world, who = settled.world, caller.name
