@@ -1,7 +1,7 @@
 """The suite in two processes (`-p tests.at_once --numprocesses 2`): tests with real servers wait, the others compute.
 
-What is marked `live` is for one process, one module after the other, as if it were alone. The other takes the rest,
-and yields the processors to it: a server whose tests wait for it comes first, as does what it hashes.
+The first process takes the modules that are `live`, the other the rest, and yields the processors to it: a server whose
+tests wait for it comes first, as does what it hashes. Who has no more of its own takes of the other's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from functools import cache
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,13 +19,21 @@ from xdist.scheduler import LoadFileScheduling
 
 LIVE = "@live"  # what is added to the name by which a process tells the others of such a test
 NICE = 10  # as much as a server's own thread that hashes (rdv/api/turns.py), which else would starve
+OURS = os.getpriority(os.PRIO_PROCESS, 0)
 
 
-class LiveAsOne(LoadFileScheduling):
-    """Gives modules to processes, in their order; all that is live at once."""
+class LiveBesideTheRest(LoadFileScheduling):
+    """Gives modules to processes: to the first of them those that are live, while there are any."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return LIVE if nodeid.endswith(LIVE) else super()._split_scope(nodeid)
+        return super()._split_scope(nodeid) + (LIVE if nodeid.endswith(LIVE) else "")
+
+    def _assign_work_unit(self, node: Any) -> None:
+        first = node is next(iter(self.assigned_work))
+        # The next of its kind; where there is none, the next of all.
+        scope = min(self.workqueue, key=lambda scope: scope.endswith(LIVE) is not first)
+        self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_configure() -> None:
@@ -37,15 +45,9 @@ def pytest_configure() -> None:
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = ":memory:"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LiveAsOne:
-    config.option.loadscopereorder = False
-    return LiveAsOne(config, log)
-
-
-@pytest.hookimpl(trylast=True)  # after they were shuffled
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is live first, since it takes longest; the order is else as it was."""
-    items.sort(key=lambda item: item.get_closest_marker("live") is None)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LiveBesideTheRest:
+    config.option.loadscopereorder = False  # shuffled as they are
+    return LiveBesideTheRest(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,10 +67,7 @@ def _name(items: Sequence[pytest.Item], names: Sequence[str]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    if item.get_closest_marker("live") is None:
-        _give_way()
-
-
-@cache
-def _give_way() -> None:
-    os.nice(NICE)
+    priority = OURS + (0 if item.get_closest_marker("live") else NICE)
+    if os.getpriority(os.PRIO_PROCESS, 0) != priority:
+        with suppress(PermissionError):  # not everybody may be taken more seriously again
+            os.setpriority(os.PRIO_PROCESS, 0, priority)
