@@ -6,8 +6,8 @@ PYTEST := $(BIN)/python -m pytest
 # The whole suite (WHICH chooses among it), in two processes; with ARGS, what they ask for, in one: --pdb and -s work as everywhere.
 AT_ONCE := -p tests.at_once --numprocesses 2 $(WHICH)
 
-.PHONY: help serve test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
-	bench-check bench-growth bench-overload bench-servers conformance torture audit pins parts
+.PHONY: help serve worker test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
+	bench-check bench-growth bench-overload bench-servers bench-webhooks conformance torture audit pins parts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -25,7 +25,10 @@ serve: $(VENV)/.installed ## the server, with demo data when the database is emp
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@$(BIN)/python manage.py demo
 	@bin/welcome
-	@exec bin/serve
+	@WEBHOOKS_WORKER=$${WEBHOOKS_WORKER:-1} exec bin/serve
+
+worker: $(VENV)/.installed ## sends webhooks, until it is stopped; `make serve` starts one of its own
+	@exec $(BIN)/python manage.py webhooks_worker
 
 test: $(VENV)/.installed ## the suite on the embedded database
 	$(PYTEST) $(or $(ARGS),$(AT_ONCE))
@@ -107,6 +110,9 @@ bench-overload: $(VENV)-bench/.installed ## four times what the machine can carr
 
 bench-servers: $(VENV)-bench/.installed ## RDV on granian and on gunicorn's worker kinds; writes benchmarks/SERVERS.md
 	$(BENCH).servers --write benchmarks $(ARGS)
+
+bench-webhooks: $(VENV)/.installed ## how many deliveries a minute one worker makes, on both databases
+	bin/with-postgres $(BIN)/python -m benchmarks.webhooks $(ARGS)
 
 messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
 	$(BIN)/python -m rdv.messages

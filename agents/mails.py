@@ -19,7 +19,12 @@ _postman = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 def send_password_reset(agent: Agent, link: str) -> None:
     """Send `agent` the link that lets them choose a new password, in the language of the request."""
-    _postman.submit(_send, "agents/password_reset.txt", {"agent": agent, "link": link}, agent.email, get_language())
+    send("agents/password_reset.txt", {"agent": agent, "link": link}, agent.email, get_language())
+
+
+def send(template: str, context: dict[str, object], recipient: str, language: str) -> None:
+    """A mail of this template, whose first line is the subject, a moment later."""
+    _postman.submit(_send, template, context, recipient, language)
 
 
 def _send(template: str, context: dict[str, object], recipient: str, language: str) -> None:

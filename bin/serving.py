@@ -14,9 +14,14 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian import Granian
@@ -99,8 +104,53 @@ def main() -> None:
         serve()
 
 
+@contextmanager
+def webhooks_worker() -> Iterator[Callable[[], None]]:
+    """The worker that sends webhooks, beside the server and as long as it, begun anew where it ends too soon: where
+    WEBHOOKS_WORKER is 1. What is given has it begin anew, with the code of now.
+    """
+    if os.environ.get("WEBHOOKS_WORKER", "0") != "1":
+        yield lambda: None
+        return
+    over = threading.Event()
+    manage = Path(__file__).resolve().parent.parent / "manage.py"
+    command = [sys.executable, str(manage), "webhooks_worker", "--parent", str(os.getpid())]
+    # Signals that are for the server alone are not for its group; one is told to end here. LISTEN_FDS is the server's.
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
+
+    def begin() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, env=mine, start_new_session=True)  # noqa: S603 - our own command
+
+    running = [begin()]
+
+    def keep() -> None:
+        while not over.is_set():
+            running[0].wait()
+            if not over.wait(1):
+                running[0] = begin()
+                if over.is_set():
+                    running[0].terminate()
+
+    keeper = threading.Thread(target=keep, name="webhooks-keeper", daemon=True)
+    keeper.start()
+    try:
+        yield lambda: running[0].terminate()
+    finally:
+        over.set()
+        running[0].terminate()
+        keeper.join()
+        running[0].wait()
+
+
 def serve() -> None:
-    Server(
+    running = server()
+    with webhooks_worker() as renew:
+        running.on_reload(renew)
+        running.serve()
+
+
+def server() -> Server:
+    return Server(
         "rdv.wsgi:application",
         address=os.environ["HOST"],
         port=int(os.environ["PORT"]),
@@ -118,7 +168,7 @@ def serve() -> None:
         workers_kill_timeout=15,
         log_level=LogLevels(os.environ["SERVER_LOG_LEVEL"]),
         drain=float(os.environ["DRAIN"]),
-    ).serve()
+    )
 
 
 if __name__ == "__main__":

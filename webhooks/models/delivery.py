@@ -52,8 +52,8 @@ class Delivery(SavedAlike):
         ordering = ("pk",)
         constraints = (models.UniqueConstraint(fields=("endpoint", "event"), name="webhook_event_once_for_endpoint"),)
         indexes = (
-            # What is due; whether an older one about the same is still to be sent; the log of an endpoint, by state.
-            models.Index(fields=("next_at", "id"), name="webhook_due", condition=Q(state="pending")),
+            # What is due to an endpoint; whether an older one about the same is still to be sent; the log, by state.
+            models.Index(fields=("endpoint", "next_at", "id"), name="webhook_due_there", condition=Q(state="pending")),
             models.Index(fields=("endpoint", "about", "event"), name="webhook_in_turn", condition=Q(state="pending")),
             models.Index(fields=("endpoint", "state", "id"), name="webhook_log"),
         )
