@@ -70,6 +70,8 @@ class Habit(NamedTuple):
     days: tuple[int, ...]
     hours: tuple[tuple[datetime.time, datetime.time], ...]
     foreseen: bool = True
+    absence_kind: str = "other"
+    private: bool = False
 
 
 _WHOLE_DAY = ((MORNING, EVENING),)
@@ -78,12 +80,12 @@ _HALF_DAY = ((MORNING, NOON), (datetime.time(13, 30), EVENING))
 _MEETING = ((datetime.time(9, 30), datetime.time(11)), (datetime.time(14), datetime.time(16)))
 
 HABITS = (
-    Habit("Congés", 16, (2, 3, 5, 5, 12, 19), _WHOLE_DAY),
-    Habit("RTT", 18, (1,), _WHOLE_DAY + _HALF_DAY),
-    Habit("Formation", 10, (1, 2, 3), _OFFICE),
+    Habit("Congés", 16, (2, 3, 5, 5, 12, 19), _WHOLE_DAY, absence_kind="holiday"),
+    Habit("RTT", 18, (1,), _WHOLE_DAY + _HALF_DAY, absence_kind="holiday"),
+    Habit("Formation", 10, (1, 2, 3), _OFFICE, absence_kind="training"),
     Habit("Réunion d'équipe", 22, (1,), _MEETING),
     Habit("Réunion de synthèse", 8, (1,), _MEETING),
-    Habit("Arrêt maladie", 8, (1, 2, 3, 5), _WHOLE_DAY, foreseen=False),
+    Habit("Arrêt maladie", 8, (1, 2, 3, 5), _WHOLE_DAY, foreseen=False, absence_kind="sick", private=True),
     Habit("Enfant malade", 6, (1, 2), _WHOLE_DAY, foreseen=False),
     Habit("Rendez-vous médical", 5, (1,), _HALF_DAY),
     Habit("Visite à domicile", 8, (1,), _HALF_DAY),
@@ -189,6 +191,48 @@ def _absences(chance: random.Random, agent: dict[str, Any], today: datetime.date
             "end_day": end_day.isoformat(),
             "end_time": end_time.isoformat("minutes"),
         }
+        if habit.absence_kind != "other":
+            absence["kind"] = habit.absence_kind
+        if habit.private:
+            absence["private"] = True
         if agent["roles"] and chance.random() < 0.4:
             absence["organisation"] = chance.choice(agent["roles"])["organisation"]
         yield absence
+    # By the agent's name: what was drawn before stays as it was.
+    if habit_of := RECURRING[len(agent["email"]) % len(RECURRING)]:
+        yield _recurring(agent, *habit_of, taken, today)
+
+
+# A title, how it recurs, and when; one agent in three has nothing of the kind.
+RECURRING = (
+    ("Temps partiel", "FREQ=WEEKLY;BYDAY=WE", _WHOLE_DAY[0]),
+    ("Réunion de service", "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU", _MEETING[0]),
+    None,
+)
+
+
+def _recurring(
+    agent: dict[str, Any],
+    title: str,
+    rule: str,
+    hours: tuple[datetime.time, datetime.time],
+    taken: set[datetime.date],
+    today: datetime.date,
+) -> dict[str, Any]:
+    """A weekly absence since some weeks and for most of a year, but for the days on which `agent` is out anyway."""
+    weekday = 2 if rule.endswith("WE") else 1
+    step = DAY * (14 if "INTERVAL" in rule else 7)
+    first_day = today - DAY * (60 + (today.weekday() - weekday) % 7)
+    while first_day.weekday() != weekday or first_day in taken:
+        first_day += DAY
+    until = today + 300 * DAY
+    days = (first_day + number * step for number in range(1 + (until - first_day) // step))
+    return {
+        "agent_email": agent["email"],
+        "title": title,
+        "first_day": first_day.isoformat(),
+        "start_time": hours[0].isoformat("minutes"),
+        "end_time": hours[1].isoformat("minutes"),
+        "rrule": f"{rule};UNTIL={until:%Y%m%d}",
+        "exdates": [day.isoformat() for day in days if day in taken],
+    }

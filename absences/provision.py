@@ -1,8 +1,10 @@
 """The directory file as a whole: the sections of the directory, the absences, and how all of it is applied.
 
 Of an absence, `end_day` absent means the first day in a new one and leaves a stored one alone; null means the first
-day. `organisation` absent or null in a new one: it holds for all of the agent's. It may be one where the agent has no
-role: roles come and go, and an absence blocks its agent everywhere. See `agents.provision` for the other keys.
+day. `kind`, `private`, `rrule` and `exdates` are those of the API (docs/api.md); absent in a new one they are usual,
+and leave a stored one alone; null as `rrule` ends a recurrence. `organisation` absent or null in a new one: it holds
+for all of the agent's. It may be one where the agent has no role: roles come and go, and an absence blocks its agent
+everywhere. See `agents.provision` for the other keys.
 """
 
 from __future__ import annotations
@@ -28,13 +30,15 @@ from agents.provision import (
     Track,
     untracked,
 )
-from agents.provision.document import Shape, as_on_the_wire, items, quoted, text, text_or_nothing
+from agents.provision.document import Shape, as_on_the_wire, flag, items, one_of, quoted, text, text_or_nothing
 from agents.provision.section import batches, change, create, stored
 from agents.record import gathered
 from rdv.api.fields import DateField, TimeField
 from rdv.api.transactions import write
 
-from .models import Absence
+from .models import Absence, Kind
+from .policies import rules_of
+from .recurring import DaysField, RuleField, recur
 
 # Any number, as long as nobody else locks with it.
 PROVISION_LOCK = 7_364_001
@@ -45,6 +49,11 @@ class _Stored(NamedTuple):
     end_day: datetime.date
     end_time: datetime.time
     organisation_id: int | None
+    kind: str
+    private: bool
+    rrule: str
+    exdates: list[str] | None
+    overrides: dict[str, dict[str, str]] | None
 
 
 # An agent's email, a title, a first day and a start time: what makes two absences the same.
@@ -56,6 +65,17 @@ _read_date = as_on_the_wire(DateField())
 
 def _date_or_nothing(value: Any, path: str, problems: Problems) -> datetime.date | None:
     return None if value is None else _read_date(value, path, problems)
+
+
+_read_rule = as_on_the_wire(RuleField())
+
+
+def _rule_or_nothing(value: Any, path: str, problems: Problems) -> Any:
+    return None if value is None else _read_rule(value, path, problems)
+
+
+# What says when an absence comes again: written together, since each is held against the others.
+_AGAIN = {"rrule", "exdates", "overrides", "recurs_until"}
 
 
 class Absences(Section[Absence]):
@@ -70,9 +90,17 @@ class Absences(Section[Absence]):
             "start_time": as_on_the_wire(TimeField()),
             "end_time": as_on_the_wire(TimeField()),
         },
-        optional={"end_day": _date_or_nothing, "organisation": text_or_nothing, "departement_number": text},
+        optional={
+            "end_day": _date_or_nothing,
+            "organisation": text_or_nothing,
+            "departement_number": text,
+            "kind": one_of(*Kind.values),
+            "private": flag,
+            "rrule": _rule_or_nothing,
+            "exdates": as_on_the_wire(DaysField()),
+        },
     )
-    columns = ("title", "first_day", "start_time", "end_day", "end_time")
+    columns = ("title", "first_day", "start_time", "end_day", "end_time", "kind", "private")
 
     def __init__(
         self,
@@ -94,7 +122,7 @@ class Absences(Section[Absence]):
 
     def write(self, track: Track = untracked) -> None:
         """Raises ChangedMeanwhile when an absence to be changed is gone, or is another one by now."""
-        Absence.settle_zones(self.created)
+        self._settle(self.created)
         create(Absence, self.created, track, "absences")
         now = timezone.now()
         for batch in track(batches(self.updated), "changed absences"):
@@ -110,7 +138,18 @@ class Absences(Section[Absence]):
                 absence.remember(here)
                 absence.version = here.version + 1
                 absence.updated_at = now
-            change(Absence, batch, ("end_day", "end_time", "organisation", "version", "updated_at"))
+            columns = ("end_day", "end_time", "organisation", "kind", "private", *sorted(_AGAIN))
+            change(Absence, batch, (*columns, "version", "updated_at"))
+
+    def _settle(self, absences: list[Absence]) -> None:
+        """What new rows take from their agents' territories and organisations, unless the file says it."""
+        for absence in absences:
+            absence.agent_id = absence.agent.pk  # who may be as new
+        Absence.settle_zones(absences)
+        kinds = [absence for absence in absences if absence.private is None]
+        rules = rules_of({absence.agent_id for absence in kinds}) if kinds else {}
+        for absence in kinds:
+            absence.private = absence.agent_id in rules and rules[absence.agent_id].private(absence.kind)
 
     def _entries(self, document: Mapping[str, Any]) -> dict[_Key, tuple[str, dict[str, Any]]]:
         """By key, the path and the values of each absence of the file."""
@@ -131,7 +170,7 @@ class Absences(Section[Absence]):
         listed = {key[0] for key in wanted}
         pks = [pk for pk, email in emails.items() if email in listed]
         rows = Absence.objects.order_by("-pk").values_list(
-            "agent_id", "title", "first_day", "start_time", "pk", "end_day", "end_time", "organisation_id"
+            "agent_id", "title", "first_day", "start_time", "pk", *_Stored._fields[1:]
         )
         found = {}
         for agent, title, first_day, start_time, *rest in stored(rows, "agent", pks):
@@ -147,24 +186,43 @@ class Absences(Section[Absence]):
             self.problems.add(f"{path}.agent_email", f"no agent with the email {quoted(email)}")
         kept_for = "organisation" in values
         organisation = self._organisation(values, path)
+        again = {name: values.pop(name) for name in ("rrule", "exdates") if name in values}
         if found is None:
-            absence = Absence(agent=agent, organisation=organisation, **values)
-            self.check(absence, self.columns, path)
+            absence = Absence(agent=agent, organisation=organisation, **{"private": None} | values)
+            self._recur(absence, again, path)
+            self.check(absence, {*self.columns} - ({"private"} - values.keys()), path)
             self.created.append(absence)
             return
-        end_day = (values["end_day"] or values["first_day"]) if "end_day" in values else found.end_day
-        same = (end_day, values.get("end_time", found.end_time)) == (found.end_day, found.end_time)
-        if same and (not kept_for or _is(organisation, found.organisation_id)):
+        if "end_day" in values:
+            values["end_day"] = values["end_day"] or values["first_day"]
+        known = found._asdict()
+        there = not kept_for or _is(organisation, found.organisation_id)
+        # Nearly all of a file that is applied again: no row is made of it.
+        if there and not again and all(known.get(name, value) == value for name, value in values.items()):
             self.unchanged += 1
             return
-        absence = Absence(pk=found.pk, agent=agent, **values | {"end_day": end_day})
+        absence = Absence(agent=agent, **known | values)
+        self._recur(absence, again, path)
         if kept_for:
             absence.organisation = organisation
-        else:
-            absence.organisation_id = found.organisation_id
-        self._not_given[found.pk] = {"end_day"} - values.keys() | ({"organisation_id"} if not kept_for else set())
+        if there and all(getattr(absence, name) == value for name, value in known.items() if name != "organisation_id"):
+            self.unchanged += 1
+            return
+        self._not_given[found.pk] = ({"end_day", "kind", "private"} - values.keys()) | (_AGAIN if not again else set())
+        if not kept_for:
+            self._not_given[found.pk].add("organisation_id")
         self.check(absence, self.columns, path)
         self.updated.append(absence)
+
+    def _recur(self, absence: Absence, again: dict[str, Any], path: str) -> None:
+        """Let an absence come again as the file says; what is wrong with that is a problem of `path`."""
+        if None in (absence.first_day, absence.start_time, absence.end_time):  # told already
+            return
+        absence.end_day = absence.end_day or absence.first_day
+        for name, failures in recur(absence, again, None).items():
+            for failure in failures:
+                self.problems.add_failure(f"{path}.{name}", failure)
+        absence.settle_recurrence()
 
     def _organisation(self, values: dict[str, Any], path: str) -> Organisation | None:
         name, number = values.pop("organisation", None), values.pop("departement_number", None)

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from dateutil.rrule import rrulestr
 from django.core.management import CommandError, call_command
 
 from absences.demo import demo_directory
@@ -49,7 +50,7 @@ def test_the_days_follow_the_calendar(directory):
     days = [absence["first_day"] for absence in directory["absences"]]
 
     assert "2025-11-16" <= min(days) < "2025-12-01"
-    assert "2027-11-01" < max(absence["end_day"] for absence in directory["absences"]) <= "2027-11-16"
+    assert "2027-11-01" < max(absence.get("end_day", "") for absence in directory["absences"]) <= "2027-11-16"
     later = [absence["first_day"] for absence in demo_directory(TODAY + datetime.timedelta(days=100))["absences"]]
     assert min(later) >= "2026-02-24"
 
@@ -81,12 +82,26 @@ def test_every_kind_of_agent_is_there(directory):
 def test_nobody_is_absent_twice_at_once(directory):
     taken = Counter()
     for absence in directory["absences"]:
-        day, end = map(datetime.date.fromisoformat, (absence["first_day"], absence["end_day"]))
-        while day <= end:
-            taken[absence["agent_email"], day] += 1
-            day += datetime.timedelta(days=1)
+        first_day = datetime.date.fromisoformat(absence["first_day"])
+        end_day = datetime.date.fromisoformat(absence.get("end_day", absence["first_day"]))
+        days = range((end_day - first_day).days + 1)
+        midnight = datetime.datetime.combine(first_day, datetime.time())
+        for start in rrulestr(absence.get("rrule", "FREQ=DAILY;COUNT=1"), dtstart=midnight):
+            if start.date().isoformat() not in absence.get("exdates", ()):
+                taken.update((absence["agent_email"], start.date() + datetime.timedelta(days=day)) for day in days)
 
     assert max(taken.values()) == 1
+
+
+def test_some_absences_come_again_but_for_days_that_are_taken_anyway(directory):
+    recurring = [absence for absence in directory["absences"] if "rrule" in absence]
+
+    assert len({absence["agent_email"] for absence in recurring}) == len(recurring) >= 20
+    assert any(absence["exdates"] for absence in recurring)
+
+
+def test_what_people_are_ill_with_is_nobodys_business(directory):
+    assert {absence["title"] for absence in directory["absences"] if absence.get("private")} == {"Arrêt maladie"}
 
 
 def test_nobody_plans_to_be_ill(directory):

@@ -18,8 +18,8 @@ class Territories(Section[Territory]):
     """Each by its `departement_number`."""
 
     name = "territories"
-    shape = Shape(required={"departement_number": text, "name": text})
-    columns = ("departement_number", "name")
+    shape = Shape(required={"departement_number": text, "name": text}, optional={"time_zone": text})
+    columns = ("departement_number", "name", "time_zone")
 
     def __init__(self, document: Mapping[str, Any], problems: Problems) -> None:
         super().__init__(problems)
@@ -45,7 +45,7 @@ class Territories(Section[Territory]):
 
     def write(self) -> None:
         create(Territory, self.created)
-        change(Territory, self.updated, ("name",))
+        change(Territory, self.updated, ("name", "time_zone"))
 
 
 class Services(Section[Service]):

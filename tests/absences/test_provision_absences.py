@@ -9,9 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from absences.models import Absence
+from absences.models import Absence, AbsencePolicy
 from absences.provision import Plan
-from tests.directory_file import MARTINE, MDS, apply, paris
+from agents.models import Organisation
+from tests.directory_file import MARTINE, MDS, PARIS, apply, paris
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("now")]
@@ -48,6 +49,76 @@ def test_an_absence_is_there_as_the_file_says():
     assert (absence.first_day, absence.start_time) == (datetime.date(2026, 12, 23), datetime.time(8))
     assert (absence.end_day, absence.end_time) == (datetime.date(2027, 1, 5), datetime.time(18))
     assert absence.version == 1
+
+
+WEEKLY = CONGES | {
+    "title": "Permanence",
+    "end_day": None,
+    "rrule": "rrule:freq=weekly;byday=we;until=20270630",
+    "exdates": ["2027-01-06", "2026-12-30"],
+    "kind": "training",
+}
+
+
+def test_an_absence_comes_again_as_the_file_says():
+    apply(given(WEEKLY))
+
+    absence = Absence.objects.get()
+    assert absence.rrule == "FREQ=WEEKLY;BYDAY=WE;UNTIL=20270630T000000"
+    assert absence.exdates == ["2026-12-30", "2027-01-06"]
+    assert (absence.kind, absence.private) == ("training", False)
+    assert absence.recurs_until == datetime.date(2027, 6, 30)
+
+
+def test_the_second_run_leaves_what_comes_again_as_it_is():
+    apply(given(WEEKLY))
+    Absence.objects.update(overrides={"2027-01-13": {"start_time": "10:00:00"}})
+
+    assert apply(given(WEEKLY)).counts("absences") == (0, 0, 1)
+    assert Absence.objects.get().version == 1
+
+
+def test_a_file_that_says_nothing_of_it_leaves_a_recurrence_alone_and_null_ends_it():
+    apply(given(WEEKLY))
+    silent = {name: value for name, value in WEEKLY.items() if name not in ("rrule", "exdates", "kind")}
+
+    assert apply(given(silent | {"end_time": "17:00"})).counts("absences") == (0, 1, 0)
+    absence = Absence.objects.get()
+    assert (absence.rrule[:11], len(absence.exdates), absence.kind) == ("FREQ=WEEKLY", 2, "training")
+
+    assert apply(given(silent | {"end_time": "17:00", "rrule": None})).counts("absences") == (0, 1, 0)
+    absence = Absence.objects.get()
+    assert (absence.rrule, absence.exdates, absence.recurs_until) == ("", None, None)
+
+
+def test_a_rule_that_does_not_fit_is_named():
+    outcome = apply(given(WEEKLY | {"rrule": "FREQ=WEEKLY;BYDAY=TU"}, CONGES | {"rrule": "FREQ=HOURLY", "kind": "nap"}))
+
+    assert outcome.refused is not None
+    assert {line.split(":")[0] for line in outcome.problems} == {
+        "absences[0].rrule",
+        "absences[1].rrule",
+        "absences[1].kind",
+    }
+
+
+AT_WORK = MARTINE | {"services": [], "roles": [{"organisation": MDS["name"], "access_level": "basic"}]}
+
+
+def test_what_an_organisation_keeps_private_is_private_unless_the_file_says_otherwise():
+    apply(given())
+    AbsencePolicy.objects.create(organisation=Organisation.objects.get(name=MDS["name"]), private_kinds=["sick"])
+    told = CONGES | {"first_day": "2026-12-22", "kind": "sick", "private": False}
+    apply(paris(agents=[AT_WORK], absences=[CONGES | {"kind": "sick"}, told]))
+
+    assert [*Absence.objects.order_by("first_day").values_list("private", flat=True)] == [False, True]
+
+
+def test_absences_are_meant_in_the_zone_that_the_file_gives_their_territory():
+    document = paris(agents=[AT_WORK], absences=[CONGES])
+    apply(document | {"territories": [PARIS | {"time_zone": "Indian/Reunion"}]})
+
+    assert Absence.objects.get().time_zone == "Indian/Reunion"
 
 
 def test_a_title_can_be_searched_without_accents():
