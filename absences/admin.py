@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
@@ -12,11 +13,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin.base import HouseAdmin, LinkFilter, RowForm
+from agents.admin.base import HouseAdmin, HouseInline, LinkFilter, RowForm
 from agents.models import Agent, Organisation
 from rdv.api.times import PARIS
 
-from .models import Absence
+from .holidays import names as holiday_names
+from .models import Absence, AbsencePolicy, Kind
 
 for whose, parameter in ((Agent, "agent"), (Organisation, "organisation")):
     admin.site.get_model_admin(whose).lists += ((_("absences"), "absences_absence", parameter),)
@@ -72,6 +74,35 @@ class PeriodFilter(admin.SimpleListFilter):
             case "past":
                 return queryset.exclude(pk__in=Absence.objects.overlapping(now, None).values("pk"))
         return queryset
+
+
+class _SeveralOf(forms.MultipleChoiceField):
+    """A list of known names, to be ticked."""
+
+    widget = forms.CheckboxSelectMultiple
+
+
+class PolicyForm(RowForm):
+    private_kinds = _SeveralOf(label=_("genres confidentiels"), choices=Kind.choices, required=False)
+    excluded_holidays = _SeveralOf(
+        label=_("jours fériés travaillés"), choices=[(name, name) for name in holiday_names()], required=False
+    )
+
+
+class PolicyInline(HouseInline):
+    """The rules of an organisation, on its page."""
+
+    model = AbsencePolicy
+    form = PolicyForm
+    max_num = 1
+    verbose_name = verbose_name_plural = _("règles d'absence")
+    fields = (
+        *("morning_starts", "noon", "day_ends", "overlap", "private_kinds"),
+        *("public_holidays", "excluded_holidays", "on_holiday"),
+    )
+
+
+admin.site.get_model_admin(Organisation).inlines += (PolicyInline,)
 
 
 class AbsenceForm(RowForm):

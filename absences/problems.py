@@ -13,7 +13,7 @@ from rdv.api.problems import Problem
 from .bulk import MOST, TOO_MANY
 from .errors import Overlaps
 from .kinds import GIVEN_WITH_PERIOD, NOT_YOURS, ON_HOLIDAY, ONE_DAY
-from .models import Absence
+from .models import Absence, AbsencePolicy
 from .writing import OTHER_AGENT
 
 
@@ -90,6 +90,15 @@ PROBLEMS = (
         _("Demandez une journée (period: day), ou créez une absence pour chaque partie."),
         of_a_value=True,
         example=lambda: _failure("end_day", ONE_DAY, "half_of_one_day"),
+    ),
+    Problem(
+        "noon_outside_day",
+        422,
+        _("Midi hors de la journée"),
+        _("La matinée finirait avant de commencer, ou l'après-midi après la fin de la journée."),
+        _("Donnez morning_starts, noon et day_ends dans cet ordre."),
+        of_a_value=True,
+        example=lambda: Invalid.about(AbsencePolicy(noon=datetime.time(20))),
     ),
     Problem(
         "not_yours",

@@ -6,9 +6,14 @@ from .bulk import AbsencesByName, BulkAbsences
 from .changes.view import Changes
 from .feeds.views import Feeds
 from .occurrence_views import Occurrences
+from .policy import Policies
 from .views import Absences
 
 urlpatterns = [
+    address(
+        "organisations/<pk>/absence_policy",
+        Policies.as_view({"get": "retrieve", "put": "update", "patch": "partial_update"}),
+    ),
     address("absences", Absences.as_view({"get": "list", "post": "create"})),
     address("absences/bulk", BulkAbsences.as_view({"post": "bulk"})),
     address(

@@ -12,6 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.models import Organisation, Recorded
 from agents.models.recorded import BOOKKEEPING
+from rdv.api.messages import not_among
+
+from ..holidays import names
+from .absence import Kind
 
 
 class Overlap(models.TextChoices):
@@ -85,8 +89,17 @@ class AbsencePolicy(Recorded):
         super().save(**kwargs)
 
     def clean(self) -> None:
+        failures: dict[str, list[ValidationError]] = {}
+        for column, known in (("private_kinds", Kind.values), ("excluded_holidays", names())):
+            named = getattr(self, column)
+            unknown = next((one for one in named if one not in known), None) if isinstance(named, list) else named
+            if unknown is not None:
+                failures[column] = [not_among(unknown, known)]
         if (
             None not in (hours := (self.morning_starts, self.noon, self.day_ends))
             and not hours[0] < hours[1] < hours[2]
         ):
-            raise ValidationError({"noon": _("doit être entre le début et la fin de la journée")})
+            sentence = _("doit être entre le début et la fin de la journée")
+            failures["noon"] = [ValidationError(sentence, code="noon_outside_day")]
+        if failures:
+            raise ValidationError(failures)  # type: ignore[arg-type]

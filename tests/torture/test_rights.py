@@ -507,6 +507,25 @@ def _organisations_changed(settled: Settled, caller: Person, dice: random.Random
                 assert after == (*before[:2], "x@exemple.test", *before[3:])  # the territory stays
 
 
+@covers("GET", "HEAD", "PUT", "PATCH", at="organisations/<pk>/absence_policy")
+def _absence_policies(settled: Settled, caller: Person, dice: random.Random) -> None:
+    route = "organisations/<pk>/absence_policy"
+    for name, row in settled.organisations.items():
+        seen = 200 if name in oracle.visible_organisations(caller) else 403
+        may = 200 if name in oracle.changeable_organisations(caller) else 403
+        others = {"id": dice.choice(list(settled.organisations.values())).pk, "pk": NOBODY}
+        shown = settled.ask(caller.name, "GET", route, row.pk, query=others)
+        assert shown.status_code == seen, (caller.name, name)
+        assert seen != 200 or shown.json()["absence_policy"]["organisation_id"] == row.pk
+        assert settled.status(caller.name, "HEAD", route, name) == seen
+        for verb in ("PUT", "PATCH"):
+            with undone():
+                body = {"overlap": "refuse", "organisation_id": others["id"], "organisation": others["id"]}
+                answer = settled.ask(caller.name, verb, route, row.pk, query=others, body=body)
+                assert answer.status_code == may, (caller.name, name)
+    assert settled.ask(caller.name, "GET", route, NOBODY).status_code == 404
+
+
 # ── Oneself, and signing in ──────────────────────────────────────────────────────────────────────────────────────────
 
 
