@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+from django.db.models import QuerySet
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 
@@ -227,6 +228,7 @@ def _draft(source: Source, pk: int, event: str, row: Mapping[str, Any], places: 
 
 _BEFORE = "_before_its_end"
 _ASIDE = "webhooks"
+_ANYBODY = "_webhooks_have_anybody"
 
 
 def _look_before(sender: Any, instance: Any, origin: Any = None, **signal: Any) -> None:
@@ -234,9 +236,20 @@ def _look_before(sender: Any, instance: Any, origin: Any = None, **signal: Any) 
     source = OF[sender]
     if isinstance(origin, Organisation) or getattr(origin, "model", None) is Organisation:
         before = _Before({}, ())  # its endpoints go with it: there is nobody to tell
+    elif kept := _kept_of_one_leaving(source, instance):
+        before = kept
+    elif isinstance(origin, QuerySet) and not _anybody(origin):
+        before = _Before({}, ())
     else:
-        before = _kept_of_one_leaving(source, instance) or _look(source, instance)
+        before = _look(source, instance)
     instance.__dict__[_BEFORE] = before
+
+
+def _anybody(rows: QuerySet[Any]) -> bool:
+    """Whether there is any endpoint: asked once of rows that are deleted together."""
+    if not hasattr(rows, _ANYBODY):
+        setattr(rows, _ANYBODY, WebhookEndpoint.objects.exists())
+    return bool(getattr(rows, _ANYBODY))
 
 
 def _look(source: Source, instance: Any) -> _Before:
