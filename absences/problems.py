@@ -172,4 +172,12 @@ PROBLEMS = (
         of_a_value=True,
         example=lambda: Invalid({"agent": [ValidationError(OTHER_AGENT, params={"problem": "other_agent"})]}),
     ),
+    Problem(
+        "period_too_long",
+        422,
+        _("Période trop longue"),
+        _("La période dépasse ce que l'on peut demander à la fois ; « count » dit combien de jours."),
+        _("Faites plusieurs requêtes, une par période."),
+        of_a_value=True,
+    ),
 )

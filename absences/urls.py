@@ -5,6 +5,7 @@ from rdv.api.urls import address
 from .bulk import AbsencesByName, BulkAbsences
 from .changes.view import Changes
 from .feeds.views import Feeds
+from .freebusy.view import FreeBusy
 from .occurrence_views import Occurrences
 from .policy import Policies
 from .views import Absences
@@ -36,4 +37,5 @@ urlpatterns = [
         "absences/<pk>/occurrences/<day>",
         Occurrences.as_view({"put": "update", "patch": "partial_update", "delete": "destroy"}),
     ),
+    address("freebusy", FreeBusy.as_view(), also="ics"),
 ]

@@ -57,6 +57,14 @@ def _weighed(accept: str, error: bool) -> Form:
     return Form.JSON
 
 
+def prefers(accept: str, type_: str) -> bool:
+    """Whether a type of its own is named, at a quality not below that of JSON."""
+    ranges = list(_ranges(accept[:LONGEST])) if accept else []
+    named = max((quality for range_type, _profile, quality in ranges if range_type == type_), default=0.0)
+    json = max((quality for range_type, _profile, quality in ranges if range_type == "application/json"), default=0.0)
+    return named > 0 and named >= json
+
+
 def _ranges(accept: str) -> Iterator[tuple[str, bool, float]]:
     """(type, whether of our profile, quality) of each media range; those of another profile, and unreadable ones,
     are nobody's.

@@ -206,6 +206,7 @@ class _Writer:
             written["content"] = {JSON: {"schema": self.schema(answer.body)}}
             if answer.example:
                 written["content"][JSON]["example"] = answer.example()
+            written["content"] |= {media: {"schema": {"type": "string"}} for media in answer.also}
         return written
 
     def refusal(self, operation: Operation, status: int, errors: list[WireError]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from django.urls import re_path
 from django.urls.resolvers import URLPattern
 
 
-def address(route: str, view: Callable[..., Any]) -> URLPattern:
-    """A route such as `absences/<pk>`, in each of the forms that clients use."""
+def address(route: str, view: Callable[..., Any], *, also: str = "") -> URLPattern:
+    """A route such as `absences/<pk>`, in each of the forms that clients use; `also`: another ending, as `ics`."""
     pattern = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+?)", route)
-    return re_path(rf"^{pattern}(?:\.json)?/?\Z", view, name=route)
+    endings = rf"\.(?:json|{also})" if also else r"\.json"
+    return re_path(rf"^{pattern}(?:{endings})?/?\Z", view, name=route)

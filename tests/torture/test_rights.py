@@ -152,6 +152,40 @@ def _absences_listed(settled: Settled, caller: Person, dice: random.Random) -> N
         assert step["meta"]["total_count"] == len(ids)
 
 
+@covers("GET", "HEAD", at="freebusy")
+def _free_and_busy(settled: Settled, caller: Person, dice: random.Random) -> None:
+    """Of whom one sees, the hours; of the others, that one may not, under the name that was given, and nothing more."""
+    world, who = settled.world, caller.name
+    visible = oracle.visible_agents(world, caller)
+    period = {"from": "2026-12-01", "to": "2026-12-10"}
+    people = [person for person in world.people if not person.deleted]
+    ids = {settled.agents[person.name].pk: person.name for person in people}
+    emails = {email(person.name): person.name for person in people if person.mail}
+    gone = [settled.agents[person.name].pk for person in world.people if person.deleted]
+    query = {**period, "agent_ids[]": [*ids, *gone, NOBODY], "emails[]": [*emails, "personne@exemple.test"]}
+    told = settled.ask(who, "GET", "freebusy", query=query, kinds=settled.all_kinds).json()["freebusy"]["agents"]
+    for one in told:
+        name = ids.get(one["id"]) or emails.get(one["email"])
+        error = None if name in visible else "forbidden" if name else "not_found"
+        assert (one["error"] and one["error"]["code"]) == error, (who, one)
+        assert (one["busy"] is None) == (error is not None)
+        if error:
+            assert None in (one["id"], one["email"]), (who, one)
+        else:
+            busy = {(leave.starts, leave.ends) for leave in world.absences.values() if leave.agent == name}
+            shown = {(_civil(span["starts_at"]), _civil(span["ends_at"])) for span in one["busy"]}
+            assert all(any(s <= start and end <= e for s, e in shown) for start, end in busy), (who, name)
+    assert {one["id"] for one in told if one["busy"] is not None} == {settled.agents[name].pk for name in visible}
+    calendar = settled.ask(who, "GET", "freebusy", query=query, headers={"Accept": "text/calendar"}).content.decode()
+    assert calendar.count("REQUEST-STATUS:3.8") == sum((one["error"] or {}).get("code") == "forbidden" for one in told)
+    assert settled.ask(who, "HEAD", "freebusy", query=query).status_code == 200
+
+
+def _civil(shown: str) -> datetime.datetime:
+    """The hour of an instant of the wire, in Paris."""
+    return datetime.datetime.fromisoformat(shown[:19])
+
+
 @covers("GET", "HEAD", at="changes")
 def _changes_told(settled: Settled, caller: Person, dice: random.Random) -> None:
     """All that one sees and nothing else, whatever is asked; and a token opens to nobody what they do not see."""
