@@ -72,6 +72,15 @@ SAMPLE = {
         ],
     }
 }
+
+
+def _sample_calendar() -> str:
+    day = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC)
+    hours = Span(day.replace(day=10, hour=8), day.replace(day=10, hour=11, minute=30))
+    martine = Member(1, "martine@demo.rdv-solidarites.fr", [hours], changed=day)
+    return vfreebusy([martine], Span(day, day.replace(day=31)))
+
+
 _MOMENT = text(example="2026-12-01", pattern=rf"^({MOMENT.pattern})$")
 
 
@@ -104,7 +113,7 @@ class FreeBusy(WireView):
                     gettext_lazy("Chacun de ceux que l'on a nommés, une fois."),
                     named({"freebusy": named({"from": INSTANT, "to": INSTANT, "agents": array(MEMBER)})}),
                     lambda: SAMPLE,
-                    also=(CALENDAR,),
+                    also={CALENDAR: _sample_calendar},
                 )
             },
             errors=(

@@ -206,7 +206,8 @@ class _Writer:
             written["content"] = {JSON: {"schema": self.schema(answer.body)}}
             if answer.example:
                 written["content"][JSON]["example"] = answer.example()
-            written["content"] |= {media: {"schema": {"type": "string"}} for media in answer.also}
+            for media, example in answer.also.items():
+                written["content"][media] = {"schema": {"type": "string"}, "example": example()}
         return written
 
     def refusal(self, operation: Operation, status: int, errors: list[WireError]) -> dict[str, Any]:

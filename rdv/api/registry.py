@@ -69,7 +69,8 @@ class Answer:
     example: Callable[[], Any] | None = None
     headers: Mapping[str, Sentence] = field(default_factory=dict)
     sometimes: Sequence[str] = ()  # of the headers, those that not every answer has
-    also: Sequence[str] = ()  # the other types that the body may have, for who prefers one
+    # The other types that the body may have, for who prefers one, each with an example.
+    also: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
