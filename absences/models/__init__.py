@@ -1,5 +1,6 @@
-from .absence import FIRST_YEAR, Absence, AbsenceQuerySet, Kind, Period
+from .absence import FIRST_YEAR, Absence, AbsenceQuerySet
 from .change import AbsenceChange
+from .choices import Kind, Period
 from .deleted import DeletedAbsence
 from .external import ExternalId
 from .feed import Feed, Privacy

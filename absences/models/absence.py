@@ -25,6 +25,7 @@ from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
 
 from ..recurrence import Series, last_day, occurrences, read, unfit
+from .choices import Kind, Period
 from .overlaps import Settled, settle_one
 from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
 from .warnings import Warned
@@ -36,21 +37,6 @@ TOO_FAR = _("ne peut pas être dans plus de 5 ans")
 TOO_LONG_AGO = _("ne peut pas être avant 2018")
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
-
-
-class Kind(models.TextChoices):
-    HOLIDAY = "holiday", _("congés")
-    SICK = "sick", _("maladie")
-    TRAINING = "training", _("formation")
-    OTHER = "other", _("autre")
-
-
-class Period(models.TextChoices):
-    """The part of the day that was asked for instead of hours."""
-
-    MORNING = "morning", _("matin")
-    AFTERNOON = "afternoon", _("après-midi")
-    DAY = "day", _("journée")
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):

@@ -15,7 +15,7 @@ from agents.models.recorded import BOOKKEEPING
 from rdv.api.messages import not_among
 
 from ..holidays import names
-from .absence import Kind
+from .choices import Kind
 
 
 class Overlap(models.TextChoices):
