@@ -17,6 +17,7 @@ from agents.admin.base import HouseAdmin, HouseInline, LinkFilter, RowForm
 from agents.models import Agent, Organisation
 from rdv.api.times import PARIS
 
+from .feeds import admin as _of_feeds  # noqa: F401 - registers its page
 from .holidays import names as holiday_names
 from .models import Absence, AbsencePolicy, Kind
 

@@ -1,7 +1,14 @@
-"""The pages of feeds."""
+"""The addresses of the pages of feeds: short, and meant to stay."""
 
-from __future__ import annotations
+from django.urls import path
 
-from typing import Any
+from .pages import ChangeFeed, DeleteFeed, Feeds, NewFeed, RenewFeed, RevokeFeed
 
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("calendriers", Feeds.as_view(), name="own_feeds"),
+    path("calendriers/nouveau", NewFeed.as_view(), name="new_feed"),
+    path("calendriers/<int:pk>", ChangeFeed.as_view(), name="change_feed"),
+    path("calendriers/<int:pk>/renouveler", RenewFeed.as_view(), name="renew_feed"),
+    path("calendriers/<int:pk>/revoquer", RevokeFeed.as_view(), name="revoke_feed"),
+    path("calendriers/<int:pk>/supprimer", DeleteFeed.as_view(), name="delete_feed"),
+]

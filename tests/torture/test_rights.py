@@ -1029,10 +1029,13 @@ OPEN_TO_ANYONE = {
 # An agent's own pages: each leads a stranger to `connexion`, and shows nothing of anybody else (tests/pages).
 OWN_PAGES = {
     *("cles", "cles/nouvelle", "cles/<int:pk>/activer", "cles/<int:pk>/desactiver", "cles/<int:pk>/supprimer"),
+    *("calendriers", "calendriers/nouveau", "calendriers/<int:pk>", "calendriers/<int:pk>/renouveler"),
+    *("calendriers/<int:pk>/revoquer", "calendriers/<int:pk>/supprimer"),
     *("activite", "deconnexion/partout", "operations", "operations/<str:id>"),
 }
 MODELS = (
     "absences_absence",
+    "absences_feed",
     "agents_accesskey",
     "agents_agent",
     "agents_apiaccount",
