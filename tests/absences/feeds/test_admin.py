@@ -24,7 +24,7 @@ def browser(db: None) -> Client:
 
 def test_feeds_are_listed_without_their_addresses(browser: Client, cast: SimpleNamespace) -> None:
     feed = FeedFactory(owner=cast.martine, organisation=cast.mds, name="Équipe")
-    for page in (LIST, f"{LIST}?q=équipe", f"{LIST}?q=VALIDAY", f"{LIST}{feed.pk}/change/", f"{LIST}{feed.pk}/delete/"):
+    for page in (LIST, f"{LIST}?q=quipe", f"{LIST}?q=VALIDAY", f"{LIST}{feed.pk}/change/", f"{LIST}{feed.pk}/delete/"):
         shown = browser.get(page).content.decode()
         assert "Équipe" in shown
         assert feed.secret not in shown
