@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -88,18 +89,28 @@ class BulkView(_Writes):
     """Lists of verdicts: of a body of absences, and of a file."""
 
     def carry_out(
-        self, wanted: Sequence[Wanted], *, atomic: bool, dry_run: bool, place: Callable[[int], str], **more: Any
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        atomic: bool,
+        dry_run: bool,
+        place: Callable[[int], str],
+        tell: Callable[[Sequence[Verdict]], Mapping[str, Any]] = lambda verdicts: {},
+        unread: Mapping[str, WireError] = MappingProxyType({}),
     ) -> Response:
-        """What became of each, done once, or with `dry_run` undone again."""
+        """What became of each, done once, or with `dry_run` undone again. `tell`: what the answer has beside that;
+        `unread`: of what was sent, by its place, that which cannot be read, so that nothing of it may be done.
+        """
 
         def work() -> Response:
             writing = Writing(self.request, strict=self.handling == "strict")
             writing.judge(wanted)
-            if atomic and any(verdict.error for verdict in writing.verdicts):
+            more = tell(writing.verdicts)
+            if atomic and (unread or any(verdict.error for verdict in writing.verdicts)):
                 self._hold_rights()
-                raise self._refused(writing.verdicts, place, dry_run=dry_run, **more)
+                raise self._refused(writing.verdicts, place, unread, dry_run=dry_run, **more)
             writing.write()
-            body = self._told(writing.verdicts, atomic=atomic, dry_run=dry_run) | more
+            body = self._told(writing.verdicts, atomic=atomic, dry_run=dry_run) | dict(more)
             return Response(body, status=200 if atomic else 207)
 
         def undone() -> Response:
@@ -128,16 +139,21 @@ class BulkView(_Writes):
 
     @staticmethod
     def _refused(
-        verdicts: Sequence[Verdict], place: Callable[[int], str], *, dry_run: bool, **more: Any
+        verdicts: Sequence[Verdict],
+        place: Callable[[int], str],
+        unread: Mapping[str, WireError],
+        *,
+        dry_run: bool,
+        **more: Any,
     ) -> BatchRefused:
         told = [
             {"index": index, "status": verdict.status, "result": verdict.result}
             | ({"body": verdict.error.body()} if verdict.error else {})
             for index, verdict in enumerate(verdicts)
         ]
-        refusals = {place(index): one.error for index, one in enumerate(verdicts) if one.error is not None}
+        refused = {place(index): one.error for index, one in enumerate(verdicts) if one.error is not None}
         meta = _meta(verdicts, atomic=True, dry_run=dry_run)
-        return BatchRefused(refusals, verdicts=told, meta=meta, **more)
+        return BatchRefused({**unread, **refused}, verdicts=told, meta=meta, **more)
 
     def replay(self, kept: KeptAnswer) -> Response:
         """A kept answer is that of many rows: given again to who still sees the agents of all of them."""

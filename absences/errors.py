@@ -47,7 +47,7 @@ class BatchRefused(WireError):
     code = "invalid_parameters"
     shape = BATCH_REFUSED
 
-    def __init__(self, refusals: Mapping[str, WireError] | None = None, **more: Any) -> None:
+    def __init__(self, refusals: Mapping[str, WireError] | None = None, /, **more: Any) -> None:
         """`refusals`: by the place of the item, `absences[3]`; `more`: what the body tells beside them."""
         super().__init__()
         self.refusals, self.more = dict(refusals or {}), more

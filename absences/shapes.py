@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from rdv.api.errors.bodies import CODED, INVALID_RECORD, MISSING
-from rdv.api.schema import Shape, any_of, array, choice, flag, integer, named, nullable, obj
+from rdv.api.schema import Shape, any_of, array, choice, flag, integer, named, nullable, obj, text
 
 from .serializers import ABSENCE, with_warnings
 
@@ -54,9 +54,31 @@ NOT_TAKEN = Shape(
     VERDICT.properties,
     optional=("body",),
 )
+REFUSALS = array(
+    Shape(
+        "RefusedLine",
+        _("Ce qui ne va pas dans une ligne d'un fichier."),
+        {
+            "line": integer(_("Son numéro, à partir de 1.")),
+            "field": text(_("La colonne ou la propriété, telle que le fichier la nomme ; vide : toute la ligne.")),
+            "error": text(_("Le code, le même dans toutes les langues.")),
+            "reason": text(_("Ce qui ne va pas.")),
+        },
+    ),
+    _("Chaque défaut du fichier, dans l'ordre des lignes."),
+)
+LINES = array(integer(), _("La ligne du fichier où commence chacune, dans l'ordre de `verdicts`."))
+IGNORED = array(text(), _("Les colonnes du fichier qui ne disent rien d'une absence."))
 BATCH_REFUSED = Shape(
     "BatchRefused",
     _("Ce qui ne va pas dans un lot dont rien n'a été fait."),
-    {**INVALID_RECORD.properties, "verdicts": array(NOT_TAKEN), "meta": COUNTS},
-    optional=("hint",),
+    {
+        **INVALID_RECORD.properties,
+        "verdicts": array(NOT_TAKEN),
+        "meta": COUNTS,
+        "refusals": REFUSALS,
+        "lines": LINES,
+        "ignored_columns": IGNORED,
+    },
+    optional=("hint", "refusals", "lines", "ignored_columns"),
 )

@@ -6,6 +6,7 @@ from .bulk import AbsencesByName, BulkAbsences
 from .changes.view import Changes
 from .feeds.views import Feeds
 from .freebusy.view import FreeBusy
+from .imports import ImportAbsences
 from .occurrence_views import Occurrences
 from .policy import Policies
 from .views import Absences
@@ -16,6 +17,7 @@ urlpatterns = [
         Policies.as_view({"get": "retrieve", "put": "update", "patch": "partial_update"}),
     ),
     address("absences", Absences.as_view({"get": "list", "post": "create"})),
+    address("absences/import", ImportAbsences.as_view({"post": "import_file"})),
     address("absences/bulk", BulkAbsences.as_view({"post": "bulk"})),
     address(
         "absences/by-external-id/<system>/<external_id>",

@@ -21,6 +21,7 @@ from agents.record import gathered, row_changed, row_created
 from rdv.api.errors import Forbidden, Invalid, NotFound, WireError
 from rdv.api.messages import TAKEN
 from rdv.api.parsers import leading_integer
+from rdv.api.times import PARIS
 
 from .errors import Overlaps
 from .models import Absence, Overlap, Warned, external
@@ -34,17 +35,25 @@ OTHER_AGENT = _("est un autre que celui de l'absence, qui ne change pas d'agent"
 
 _COLUMNS = tuple(field.attname for field in Absence._meta.concrete_fields)
 
+# What makes two absences the same, where nobody named them.
+_SAME = ("agent_id", "title", "first_day", "start_time", "end_day", "end_time", "rrule", "kind", "private", "period")
+
 Refuse = Callable[[Absence], None]
 
 
 @dataclass(slots=True)
 class Wanted:
     """An absence to be written: parameters, as of a creation; under `name`, a system and its id, it is written once,
-    and changed when it comes again. `finish` gives the row what no parameter says. What cannot be read is `unreadable`.
+    and changed when it comes again. `finish` gives the row what no parameter says, and may raise ValidationError. What
+    cannot be read is `unreadable`.
     """
 
     params: Mapping[str, Any]
     name: tuple[str, str] | None = None
+    # What depends on the zone of the agent, added to `params`. Raises ValidationError, by parameter.
+    late: Callable[[str], Mapping[str, Any]] | None = None
+    # Of one without a name: when the same is stored already, it is that.
+    once: bool = False
     finish: Callable[[Absence], None] | None = None
     unreadable: WireError | None = None
 
@@ -155,6 +164,7 @@ class Writing:
             self._read(one, rows.get(pk) if pk is not None else None) for one, pk in zip(wanted, stored, strict=True)
         ]
         self._refuse_taken(wanted, serialised)
+        self._find_again(wanted, serialised)
         self.calendars.read([row for row in serialised if isinstance(row, Absence)])
         for row in serialised:
             self.verdicts.append(self._settle(row))
@@ -206,14 +216,21 @@ class Writing:
         if one.unreadable:
             return one.unreadable
         context = {"request": self.request, "known": self.known}
-        serializer = _Serializer(row, data=one.params, context=context)
         try:
+            params = one.params
+            if one.late:
+                agent = self.known.named(params)
+                zone = row.time_zone if row is not None else agent and agent[1]
+                params = {**params, **one.late(zone or PARIS.key)}
+            serializer = _Serializer(row, data=params, context=context)
             if row is not None:
                 if row.agent_id not in self.known.in_sight:
                     raise Forbidden
                 self.refuse_stale(row)
                 self._refuse_another_agent(one, row)
             serializer.is_valid(raise_exception=True)
+        except ValidationError as error:
+            return Invalid(error.error_dict)
         except WireError as error:
             return error
         read: Absence = serializer.row
@@ -256,6 +273,25 @@ class Writing:
                 rows[number] = Invalid({"external_ids": [failure]})
             else:
                 seen |= mine
+
+    def _find_again(self, wanted: Sequence[Wanted], rows: list[Absence | WireError]) -> None:
+        """In `rows`, those that are stored already in the place of the same that are to be written once."""
+        fresh = {
+            number: row
+            for number, (one, row) in enumerate(zip(wanted, rows, strict=True))
+            if isinstance(row, Absence) and row.pk is None and one.once and not one.name
+        }
+        if not fresh:
+            return
+        there = Absence.objects.select_for_update(no_key=True).filter(
+            agent__in={row.agent_id for row in fresh.values()}, first_day__in={row.first_day for row in fresh.values()}
+        )
+        stored = {tuple(getattr(row, name) for name in _SAME): row for row in there.order_by("-pk")}
+        for number, row in fresh.items():
+            found = stored.get(tuple(getattr(row, name) for name in _SAME))
+            if found is not None:
+                self._before.setdefault(found.pk, vars(found).copy())
+                rows[number] = found
 
     def _settle(self, row: Absence | WireError) -> Verdict:
         if isinstance(row, WireError):

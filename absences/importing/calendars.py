@@ -231,7 +231,10 @@ def _item(event: _Event, changes: list[_Event], zone: str) -> Item:
             usual_end = _civil(end, where).date() - _civil(start, where).date() + day
             usual = own | {"first_day": day.isoformat(), "end_day": usual_end.isoformat()}
             its_own = _civil_values(its_start, its_end, where) | ({"title": its_title} if its_title else {})
-            found[day.isoformat()] = {key: value for key, value in its_own.items() if usual[key] != value}
+            other = {key for key, value in its_own.items() if usual[key] != value}
+            if "first_day" in other:  # an end day that is not said follows the first
+                other.add("end_day")
+            found[day.isoformat()] = {key: value for key, value in its_own.items() if key in other}
         return found
 
     places = {
@@ -245,6 +248,8 @@ def _item(event: _Event, changes: list[_Event], zone: str) -> Item:
         if found
     }
     places = {"agent": ("ATTENDEE", event.line), "title": ("SUMMARY", event.line)} | places
+    if changes:
+        places["overrides"] = ("RECURRENCE-ID", changes[0].line)
     return Item(event.line, values, places, None, _whose(event), uid, overrides if changed and rule else None)
 
 

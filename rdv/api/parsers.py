@@ -40,7 +40,7 @@ def _announced(request: Any) -> int:
         return 0
 
 
-def _read(stream: IO[bytes], context: Mapping[str, Any] | None) -> bytes:
+def read_whole(stream: IO[bytes], context: Mapping[str, Any] | None) -> bytes:
     """The whole body. Raises PayloadTooLarge, and MalformedRequest when less came than was announced."""
     body = stream.read(settings.RDV_MAX_BODY_BYTES + 1)
     if len(body) > settings.RDV_MAX_BODY_BYTES:
@@ -61,7 +61,7 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        body = _read(stream, parser_context)
+        body = read_whole(stream, parser_context)
         if not body.strip():
             return {}
         try:
@@ -84,7 +84,7 @@ class WireFormParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> QueryDict | UnreadBody:
-        body = _read(stream, parser_context)
+        body = read_whole(stream, parser_context)
         if body.lstrip()[:1] in (b"{", b"["):
             return UnreadBody()
         return QueryDict(_utf8(body), encoding="utf-8")
@@ -96,7 +96,7 @@ class WireMultiPartParser(MultiPartParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        body = _read(stream, parser_context)
+        body = read_whole(stream, parser_context)
         boundary = parse_header_parameters(media_type or "")[1].get("boundary", "")
         if not boundary or f"--{boundary}--".encode() not in body:
             # Django takes a form without its end, or none at all, for a shorter one.
@@ -113,7 +113,7 @@ class OtherBodyParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> UnreadBody | dict[str, Any]:
-        return UnreadBody() if _read(stream, parser_context).strip() else {}
+        return UnreadBody() if read_whole(stream, parser_context).strip() else {}
 
 
 def _text(raw: bytes) -> str:

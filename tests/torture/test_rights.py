@@ -435,6 +435,23 @@ def _absences_created_together(settled: Settled, caller: Person, dice: random.Ra
     assert {after[0] for _before, after in answer.changed.values()} == {settled.id("person", name) for name in in_sight}
 
 
+@covers("POST", at="absences/import")
+def _absences_imported(settled: Settled, caller: Person, dice: random.Random) -> None:
+    world, who = settled.world, caller.name
+    people = [person.name for person in world.people]
+    for chosen in [*([name] for name in people), people]:
+        lines = [f"{settled.id('person', name)};x;2026-12-01" for name in chosen]
+        answer = settled.ask(who, "POST", "absences/import", body={"file": "\n".join(["agent_id;titre;du", *lines])})
+        expected = [oracle.creating(world, caller, {"agent_id": name})[0] for name in chosen]
+        whole = set(expected) == {200}
+        assert answer.status_code == (200 if whole else 422), (who, chosen, answer.content)
+        written = sorted(after[0] for _before, after in answer.changed.values())
+        assert written == (sorted(settled.id("person", name) for name in chosen) if whole else []), (who, chosen)
+        told = {one["line"]: one["error"] for one in answer.json()["refusals"]}
+        words = {403: "forbidden", 422: "blank"}
+        assert told == {line: words[one] for line, one in enumerate(expected, 2) if one != 200}, (who, chosen)
+
+
 @covers("GET", "HEAD", "PUT", "DELETE", at="absences/by-external-id/<system>/<external_id>")
 def _absences_by_name(settled: Settled, caller: Person, dice: random.Random) -> None:
     world, who, route = settled.world, caller.name, "absences/by-external-id/<system>/<external_id>"

@@ -297,6 +297,13 @@ class Invalid(WireError):
                 name = (failure.params or {}).get("attribute", attribute)
                 yield attribute, "base" if name == NON_FIELD_ERRORS else name, failure
 
+    def reasons(self) -> Iterator[tuple[str, str, str, str]]:
+        """Each failure: its attribute, the name under which it is shown, its code, its sentence without a name."""
+        for attribute, name, failure in self._each():
+            code, message, extra = _in_wire_words(failure)
+            code = code or (failure.params or {}).get("problem", "invalid")
+            yield attribute, name, code, str(message) % extra if extra else str(message)
+
     def body(self) -> dict[str, Any]:
         errors: dict[str, list[dict[str, Any]]] = {}
         messages = []
