@@ -10,8 +10,7 @@ import datetime
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-
-from holidays.countries.france import France
+from typing import Any
 
 # What a département, as `Territory.departement_number` has it, is for the library; any other has the common days alone.
 PLACES = {
@@ -41,15 +40,20 @@ class Holiday:
     name: str
 
 
-class _Always(France):
-    """The library's own stops in 2100."""
+@lru_cache
+def _library() -> Any:
+    """Its France, whose own end is 2100. It reads every country of the world: not at the start of each process."""
+    from holidays.countries.france import France
 
-    end_year = datetime.MAXYEAR
+    class Always(France):
+        end_year = datetime.MAXYEAR
+
+    return Always
 
 
 @lru_cache(maxsize=1024)
 def _of_year(place: str | None, year: int) -> tuple[Holiday, ...]:
-    known = _Always(subdiv=place, years=year, language="fr")
+    known = _library()(subdiv=place, years=year, language="fr")
     return tuple(sorted(Holiday(day, name) for day in known for name in known.get_list(day)))
 
 
