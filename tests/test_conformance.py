@@ -119,6 +119,7 @@ def test_a_failure_tells_the_section_the_request_and_the_answer_and_no_secret(ap
         assert agent.get("password", "\0") not in done.stdout
 
 
+@pytest.mark.no_database
 def test_the_sections_are_printed_with_their_tests_and_each_has_some_or_a_reason(tmp_path):
     done = run("--sections", folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -135,12 +136,14 @@ def test_the_sections_are_printed_with_their_tests_and_each_has_some_or_a_reason
         assert untested or not tests[section][0].startswith("- no test")
 
 
+@pytest.mark.no_database
 def test_without_address_the_kit_says_what_it_needs(tmp_path):
     done = run(folder=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert done.returncode == 4
     assert "needs --address and --directory" in done.stderr
 
 
+@pytest.mark.no_database
 @pytest.mark.parametrize(
     ("address", "content", "sentence"),
     [
@@ -167,6 +170,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(tmp_path, address, content, s
     assert sentence in str(refused.value)
 
 
+@pytest.mark.no_database
 def test_a_server_that_does_not_answer_is_a_failure_that_says_so(tmp_path):
     given = (
         "--address",
