@@ -244,7 +244,9 @@ class KeySerializer(WireSerializer):
     )
     read_only = FlagField(help_text=_("Si elle ne fait que lire."))
     resources = ListField(
-        str, RESOURCES, help_text=_("Ce pour quoi elle vaut : absences, agents, organisations, services, audit.")
+        str,
+        RESOURCES,
+        help_text=_("Ce pour quoi elle vaut : absences, agents, organisations, services, audit, webhooks."),
     )
     organisations = ListField(int, help_text=_("Les organisations où elle vaut ; partout quand rien n'est dit."))
     active = FlagField(help_text=_("false la met de côté, true la remet en service."))

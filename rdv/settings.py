@@ -60,6 +60,8 @@ env = environ.Env(
     RDV_WEBHOOKS_HTTP=(str, "off"),
     RDV_WEBHOOKS_PORTS=(list, ["443", "8443"]),
     RDV_WEBHOOKS_DISABLE_DAYS=(int, 5),
+    RDV_WEBHOOKS_KEEP_DAYS=(int, 30),
+    RDV_WEBHOOKS_SECRET_OVERLAP=(str, "24h"),
     RDV_MAIL_FROM=(str, "RDV <ne-pas-repondre@rdv.localhost>"),
     RDV_LOG_LEVEL=(str, "INFO"),
     RDV_LOG_FORMAT=(str, "text"),
@@ -300,6 +302,8 @@ RDV_WEBHOOKS_ALLOWED_NETWORKS = setting("RDV_WEBHOOKS_ALLOWED_NETWORKS", network
 RDV_WEBHOOKS_HTTP = setting("RDV_WEBHOOKS_HTTP", on_or_off, ON_OR_OFF)
 RDV_WEBHOOKS_PORTS = setting("RDV_WEBHOOKS_PORTS", ports, "ports such as 443,8443")
 RDV_WEBHOOKS_DISABLE_DAYS = setting("RDV_WEBHOOKS_DISABLE_DAYS", between(1, 30), "1 to 30")
+RDV_WEBHOOKS_KEEP_DAYS = setting("RDV_WEBHOOKS_KEEP_DAYS", between(8, 365), "8 to 365")
+RDV_WEBHOOKS_SECRET_OVERLAP = setting("RDV_WEBHOOKS_SECRET_OVERLAP", duration, A_DURATION)
 
 # Calendars that follow.
 

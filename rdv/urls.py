@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 import absences.urls
 import agents.urls
+import webhooks.urls
 from absences.feeds.serving import feed
 from agents.views.jwt import Jwks
 from rdv.api.discovery import Description, Discovery
@@ -19,10 +20,11 @@ DESCRIPTION = [address("openapi", Description.as_view())]
 urlpatterns = [
     path("api/v1/", include("absences.urls")),  # first: what is asked most is found soonest
     path("api/v1/", include("agents.urls")),
+    path("api/v1/", include("webhooks.urls")),
     path("api/v1/", include(DESCRIPTION)),
     path("api/auth/", include("agents.auth_urls")),
     path("", include([address("api", Discovery.as_view())])),
-    OtherAddresses([*absences.urls.urlpatterns, *agents.urls.urlpatterns, *DESCRIPTION]),
+    OtherAddresses([*absences.urls.urlpatterns, *agents.urls.urlpatterns, *webhooks.urls.urlpatterns, *DESCRIPTION]),
     re_path(r"^api/docs/?\Z", Docs.as_view(), name="docs"),
     re_path(r"^api/docs/reference/?\Z", Reference.as_view(), name="docs_reference"),
     path(".well-known/jwks.json", Jwks.as_view()),

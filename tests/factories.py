@@ -10,7 +10,7 @@ from factory.django import DjangoModelFactory
 
 from absences.models import Absence, AbsencePolicy, Feed
 from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
-from webhooks.models import SUBSCRIPTIONS, Delivery, Event, WebhookEndpoint
+from webhooks.models import SUBSCRIPTIONS, Audience, Delivery, Event, WebhookEndpoint
 
 PASSWORD = "Rendez-vous 2026 !"
 # Hashed once, with the cheapest hasher: thousands of agents are made, few sign in.
@@ -156,6 +156,14 @@ class EventFactory(DjangoModelFactory):
         '{"data":{"id":31},"meta":{"model":"Absence","event":"destroyed","webhook_reason":null,'
         '"timestamp":"2025-06-02 09:15:00 +0200"}}'
     )
+
+
+class AudienceFactory(DjangoModelFactory):
+    class Meta:
+        model = Audience
+
+    event = factory.SubFactory(EventFactory)
+    organisation_id = 1
 
 
 class DeliveryFactory(DjangoModelFactory):

@@ -30,10 +30,20 @@ from agents.models.keys import end_of
 from agents.models.signing import keyring
 from agents.tokens import digest
 from rdv.api.statements import Statement
+from webhooks.models import WebhookEndpoint
 
 from . import oracle
 from .conftest import WireClient
-from .factories import AbsenceFactory, AgentFactory, FeedFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
+from .factories import (
+    AbsenceFactory,
+    AgentFactory,
+    AudienceFactory,
+    FeedFactory,
+    OrganisationFactory,
+    ServiceFactory,
+    TerritoryFactory,
+    WebhookEndpointFactory,
+)
 from .oracle import Leave, Person, World
 
 LEVELS = ("basic", "admin", "intervenant")
@@ -108,6 +118,7 @@ _WRITTEN = {
         Feed,
         ("pk", "owner_id", "agent_id", "service_id", "organisation_id", "name", "privacy", "digest", "revoked_at"),
     ),
+    "webhook": (WebhookEndpoint, ("pk", "organisation_id", "target_url", "version", "active")),
     "key": (AccessKey, ("pk", "agent_id", "name", "note", "digest", "deactivated_at", "revoked_at")),
 }
 COLUMNS = {kind: columns[1:] for kind, (_model, columns) in _WRITTEN.items()}
@@ -178,6 +189,12 @@ class Settled:
         }
         for agent in self.agents.values():
             FeedFactory(owner=agent)
+        # Of each organisation, a webhook, and an event that it was told of.
+        self.endpoints = {
+            name: WebhookEndpointFactory(organisation=place, subscriptions=[])
+            for name, place in self.organisations.items()
+        }
+        self.events = {name: AudienceFactory(organisation_id=row.pk).event for name, row in self.organisations.items()}
         self.rows: dict[str, Mapping[str, Any]] = {
             "person": self.agents,
             "organisation": self.organisations,

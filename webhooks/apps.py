@@ -7,6 +7,10 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        from .outbox import listen
+        from rdv.api import problems
 
+        from .outbox import listen
+        from .problems import PROBLEMS
+
+        problems.declare(*PROBLEMS)
         listen()

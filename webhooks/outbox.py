@@ -350,3 +350,15 @@ def ping(endpoint: WebhookEndpoint) -> Delivery:
     data = {"id": endpoint.pk, "subscriptions": endpoint.subscriptions, "target_url": endpoint.target_url}
     (event,) = publish([Draft("WebhookEndpoint", endpoint.pk, Event.What.PING, data, None, [place], kept=False)])
     return event.deliveries.get()
+
+
+def hold_back(endpoint: WebhookEndpoint) -> int:
+    """What was still to be sent is not, until somebody asks for it (`offer_again`)."""
+    waiting = endpoint.deliveries.filter(state=Delivery.State.PENDING)
+    return int(waiting.update(state=Delivery.State.CANCELLED))
+
+
+def offer_again(endpoint: WebhookEndpoint) -> int:
+    """What was held back, or came while the endpoint was not active, is sent now; how many."""
+    kept = endpoint.deliveries.filter(state=Delivery.State.CANCELLED)
+    return int(kept.update(state=Delivery.State.PENDING, attempts=0, next_at=timezone.now(), locked_until=None))

@@ -34,7 +34,7 @@ from .rights import end_tokens
 NOTE = 2000  # characters
 READING = ("GET", "HEAD", "OPTIONS")
 # What a scope may name. `me` and `token` are for every key.
-RESOURCES = ("absences", "agents", "organisations", "services", "audit")
+RESOURCES = ("absences", "agents", "organisations", "services", "audit", "webhooks")
 
 
 @dataclass(frozen=True, slots=True)

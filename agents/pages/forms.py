@@ -42,6 +42,7 @@ RESOURCE_NAMES = {
     "organisations": _("Organisations"),
     "services": _("Services"),
     "audit": _("Journal"),
+    "webhooks": _("Webhooks"),
 }
 ON_A_DAY, NEVER = "date", "never"
 ALL, CHOSEN = "all", "chosen"

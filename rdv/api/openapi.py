@@ -307,8 +307,10 @@ def _links(operation: Operation) -> dict[str, Any]:
     where = {"create": "{0.singular}/id", "list": "{0.plural}/0/id"}.get(operation.action)
     if not shown or not where:
         return {}
+    of_address = [one.name for one in operation.parameters if one.place == "path"]
+    given = {name: f"$request.path.{name}" for name in of_address} | {"id": f"$response.body#/{where.format(shown)}"}
     return {
-        one.id: {"operationId": one.id, "parameters": {"id": f"$response.body#/{where.format(shown)}"}}
+        one.id: {"operationId": one.id, "parameters": given}
         for one in operations().values()
         if one.path == f"{operation.path}/{{id}}"
     }

@@ -757,6 +757,90 @@ def _feeds(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
     yield NOBODY, 404
 
 
+# ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ENDPOINTS = "organisations/<organisation_id>/webhook_endpoints"
+
+
+def _places(settled: Settled, caller: Person) -> tuple[set[str], set[str], set[str]]:
+    """ORG, ADM and ORGT (contract 3.2), as far as the key goes that the caller came with."""
+    everywhere = (oracle.org(caller), oracle.adm(caller), oracle.orgt(settled.world, caller))
+    return tuple(oracle.within(caller, places) for places in everywhere)  # type: ignore[return-value]
+
+
+@covers("GET", "HEAD", at=ENDPOINTS)
+def _endpoints_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    here, _admin, _territorial = _places(settled, caller)
+    for name, row in settled.organisations.items():
+        other = {"organisation_id": dice.choice(list(settled.organisations.values())).pk}
+        answer = settled.ask(caller.name, "GET", ENDPOINTS, {"organisation_id": row.pk}, query=other)
+        assert answer.status_code == (200 if name in here else 404), (caller.name, name)
+        if name in here:
+            assert [one["id"] for one in answer.json()["webhook_endpoints"]] == [settled.endpoints[name].pk]
+        head = settled.ask(caller.name, "HEAD", ENDPOINTS, {"organisation_id": row.pk})
+        assert head.status_code == answer.status_code
+    assert settled.ask(caller.name, "GET", ENDPOINTS, {"organisation_id": NOBODY}).status_code == 404
+
+
+@covers("POST", at=ENDPOINTS)
+def _endpoints_made(settled: Settled, caller: Person, dice: random.Random) -> None:
+    _here, _admin, territorial = _places(settled, caller)
+    for name, row in settled.organisations.items():
+        body = {"target_url": "https://x.test/", "secret": "x", "organisation_id": NOBODY, "trigger": False}
+        answer = settled.ask(caller.name, "POST", ENDPOINTS, {"organisation_id": row.pk}, body=body)
+        may = name in territorial
+        assert answer.status_code == (200 if may else 403), (caller.name, name)
+        assert [after[0] for _before, after in answer.changed.values()] == ([row.pk] if may else [])
+    nowhere = settled.ask(caller.name, "POST", ENDPOINTS, {"organisation_id": NOBODY}, body={})
+    assert nowhere.status_code == 404
+
+
+@covers("GET", "HEAD", at=f"{ENDPOINTS}/<pk>")
+def _endpoints_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
+    here, _admin, territorial = _places(settled, caller)
+    for name, endpoint in settled.endpoints.items():
+        for verb, place in itertools.product(("GET", "HEAD"), settled.organisations):
+            where = {"organisation_id": settled.organisations[place].pk, "pk": endpoint.pk}
+            seen = place == name and name in here | territorial
+            answer = settled.ask(caller.name, verb, f"{ENDPOINTS}/<pk>", where)
+            assert answer.status_code == (200 if seen else 404), (caller.name, verb, name, place)
+
+
+@covers("PUT", "PATCH", at=f"{ENDPOINTS}/<pk>")
+def _endpoints_changed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    here, admin, territorial = _places(settled, caller)
+    for name, endpoint in settled.endpoints.items():
+        for verb, place in (("PUT", name), ("PATCH", dice.choice(list(settled.organisations)))):
+            where = {"organisation_id": settled.organisations[place].pk, "pk": endpoint.pk}
+            body = {"secret": "autre", "organisation_id": NOBODY, "id": NOBODY, "trigger": False}
+            answer = settled.ask(caller.name, verb, f"{ENDPOINTS}/<pk>", where, body=body)
+            may = name in territorial and (place == name or place in admin | territorial)
+            expected = 404 if name not in here else 200 if may else 403
+            assert answer.status_code == expected, (caller.name, verb, name, place)
+            after = [after[0] for _before, after in answer.changed.values()]
+            assert after == ([settled.organisations[place].pk] if expected == 200 else [])
+
+
+@covers("DELETE", at=f"{ENDPOINTS}/<pk>")
+@covers("POST", at=f"{ENDPOINTS}/<pk>/enable")
+@covers("POST", at=f"{ENDPOINTS}/<pk>/rotate")
+@covers("POST", at=f"{ENDPOINTS}/<pk>/test")
+def _endpoints_managed(settled: Settled, caller: Person, dice: random.Random) -> None:
+    here, _admin, territorial = _places(settled, caller)
+    asked = [
+        ("DELETE", "", 204, 1),
+        *(("POST", f"/{verb}", 200, verb == "rotate") for verb in ("enable", "rotate", "test")),
+    ]
+    for (verb, more, done, changes), (name, endpoint) in itertools.product(asked, settled.endpoints.items()):
+        for place in dict.fromkeys((name, dice.choice(list(settled.organisations)))):
+            where = {"organisation_id": settled.organisations[place].pk, "pk": endpoint.pk}
+            answer = settled.ask(caller.name, verb, f"{ENDPOINTS}/<pk>{more}", where)
+            seen = place == name and name in here | territorial
+            expected = 404 if not seen else done if name in territorial else 403
+            assert answer.status_code == expected, (caller.name, verb, more, name, place)
+            assert set(answer.changed) == ({("webhook", endpoint.pk)} if expected == done and changes else set())
+
+
 @covers("GET", "HEAD", at="auth/validate_token")
 def _token_validated(settled: Settled, caller: Person, dice: random.Random) -> None:
     for kind in KINDS:

@@ -179,7 +179,9 @@ def test_links_lead_to_operations_and_from_what_is_there():
     for id, operation in ids.items():
         links = operation["responses"].get("200", {}).get("links", {})
         for link in links.values():
-            (expression,) = link["parameters"].values()
+            expression = link["parameters"]["id"]
+            in_address = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
+            assert link["parameters"] == {name: f"$request.path.{name}" for name in in_address} | {"id": expression}
             example = operation["responses"]["200"]["content"]["application/json"]["example"]
             for step in expression.removeprefix("$response.body#/").split("/"):
                 example = example[int(step) if step.isdecimal() else step]

@@ -369,7 +369,7 @@ NEVER_SENT = {"last_admin", "error"}
 
 def _sent() -> Iterator[str]:
     """Every code that the source says: of a class, of a failure, of a refusal."""
-    for app in ("rdv", "agents", "absences"):
+    for app in ("rdv", "agents", "absences", "webhooks"):
         for path in (ROOT / app).rglob("*.py"):
             name = path.relative_to(ROOT).as_posix()
             if name.startswith(PAGES) or "migrations" in path.parts or name.endswith(("problems.py", "examples.py")):
@@ -408,7 +408,11 @@ def _kinds(of: type[WireError]) -> Iterator[type[WireError]]:
 
 
 def test_every_code_that_can_be_sent_is_in_the_catalogue():
-    codes = {kind.code for kind in _kinds(WireError) if kind.__module__.startswith(("rdv.", "agents.", "absences."))}
+    codes = {
+        kind.code
+        for kind in _kinds(WireError)
+        if kind.__module__.startswith(("rdv.", "agents.", "absences.", "webhooks."))
+    }
     missing = (codes | set(_sent())) - PROBLEMS.keys() - NEVER_SENT
     assert not missing, "declare them in a problems.py"
 
@@ -421,7 +425,7 @@ def test_the_catalogue_has_no_code_that_nobody_sends():
 
 def test_a_status_is_that_of_its_class():
     for kind in _kinds(WireError):
-        if kind.__module__.startswith(("rdv.", "agents.", "absences.")) and kind.code in PROBLEMS:
+        if kind.__module__.startswith(("rdv.", "agents.", "absences.", "webhooks.")) and kind.code in PROBLEMS:
             assert PROBLEMS[kind.code].status == kind.status_code, kind
 
 

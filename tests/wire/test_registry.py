@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from agents.models import AgentTerritorialRole
 from agents.pages import parameters as runner
 from rdv.api.openapi import document
 from rdv.api.registry import Described, operations
 from rdv.api.views import ResourceViewSet, WireView
 from rdv_cli import offered as offered_by_the_command_line
-from tests.factories import AbsenceFactory, FeedFactory
+from tests.factories import AbsenceFactory, FeedFactory, WebhookEndpointFactory
 
 REGISTRY = {id: {one.name for one in operation.parameters} for id, operation in operations().items()}
 
@@ -125,7 +126,8 @@ def test_options_says_what_the_registry_says(anonymous, db):
 def test_what_a_creation_needs_is_what_it_refuses_to_do_without(cast, sign_in, id):
     operation = operations()[id]
     needed = {one.name for one in operation.parameters if one.required and one.place == "body"}
-    answer = sign_in(cast.martine).post(operation.path, {})
+    AgentTerritorialRole.objects.create(agent=cast.martine, territory=cast.paris)
+    answer = sign_in(cast.martine).post(operation.path.replace("{organisation_id}", str(cast.mds.pk)), {})
     assert answer.status_code == 422
     # Of the agent, either parameter will do: neither is needed by itself.
     refused = {name for name in answer.json()["errors"] if name != "agent"}
@@ -142,5 +144,8 @@ def test_a_change_needs_nothing(cast, sign_in, id):
         target = martine.post("/api/v1/tokens", {"name": "À changer"}).json()["token"]["id"]
     elif id == "feeds.update":
         target = FeedFactory(owner=cast.martine).pk
-    address = operation.path.replace("{id}", str(target)).replace("{day}", "2026-12-01")
-    assert martine.patch(address, {}).status_code == 200
+    elif id == "webhook_endpoints.update":
+        AgentTerritorialRole.objects.create(agent=cast.martine, territory=cast.paris)
+        target = WebhookEndpointFactory(organisation=cast.mds).pk
+    named = {"id": target, "day": "2026-12-01", "organisation_id": cast.mds.pk}
+    assert martine.patch(operation.path.format_map(named), {}).status_code == 200

@@ -8,20 +8,19 @@ from base64 import b64encode, urlsafe_b64encode
 from functools import lru_cache
 from secrets import token_bytes
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Organisation, Recorded
 from agents.models.recorded import BOOKKEEPING
-from rdv.api.messages import BLANK, TAKEN, invalid
+from rdv.api.messages import BLANK, INVALID, TAKEN, invalid
 
 # What may be subscribed to (contract 5.5); of those whose objects are not kept here nothing is ever told.
 SUBSCRIPTIONS = (
@@ -33,7 +32,7 @@ WRONG_SUBSCRIPTIONS = _("la liste des abonnements choisis contient une ou plusie
 LONGEST_URL = 2000  # characters, all of ASCII: as many bytes as PostgreSQL's index holds
 LONGEST_SECRET = 500
 PREFIX = "whsec_"  # before the base64 of a key, as Standard Webhooks writes a secret
-_URL = re.compile(r"[!-~]+")
+_ASCII = re.compile(r"[!-~]+")
 
 
 def default_subscriptions() -> list[str]:
@@ -45,22 +44,32 @@ def new_secret() -> str:
     return PREFIX + b64encode(token_bytes(32)).decode()
 
 
+_REFUSED = {
+    "scheme": _("doit commencer par https://"),
+    "port": _("nomme un port auquel rien n'est envoyé"),
+    "userinfo": _("contient un nom ou un mot de passe, que d'autres liraient : le secret est fait pour cela"),
+    "private_address": _("mène dans un réseau privé"),
+}
+
+
 def validate_target_url(value: str) -> None:
-    """An absolute address of http or https (RFC 3986) without a name and password, which everyone would read."""
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-        good = good and bool(_URL.fullmatch(value)) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good:
+    """An address that may be called, as far as its text tells; where its name leads is looked at when it is."""
+    from webhooks.guard import Refused, target_of  # a client of HTTP, which nobody else needs
+
+    if not _ASCII.fullmatch(value):
         raise invalid(value)
+    try:
+        target_of(value)
+    except Refused as refused:
+        raise invalid(value, _REFUSED.get(refused.code, INVALID)) from None
 
 
 class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def visible_to(self, agent: Agent) -> WebhookEndpointQuerySet:
-        """Those of the organisations where `agent` has any role (contract 3.3)."""
-        return self.filter(organisation__among=agent.reach.organisations)
+        """Those of the organisations where `agent` has any role (contract 3.3), and of the territories that they
+        administer, where they may make some.
+        """
+        return self.filter(organisation__among=agent.reach.named)
 
     def managed_by(self, agent: Agent) -> WebhookEndpointQuerySet:
         """Those of the territories that `agent` administers: who may change them (contract 3.3), and read what was
@@ -144,9 +153,19 @@ class WebhookEndpoint(Recorded):
         super().save(**kwargs)
 
     def clean(self) -> None:
+        """The rule of contract 1.10 that concerns no attribute by itself."""
         known = isinstance(self.subscriptions, list) and all(one in SUBSCRIPTIONS for one in self.subscriptions)
         if not known:
-            raise ValidationError({"base": [ValidationError(WRONG_SUBSCRIPTIONS)]})  # type: ignore[dict-item]
+            params = {"parameter": "subscriptions", "problem": "wrong_subscriptions"}
+            raise ValidationError({NON_FIELD_ERRORS: [ValidationError(WRONG_SUBSCRIPTIONS, params=params)]})
+
+    def switch_off(self, why: str) -> None:
+        """Nothing is sent any more. Not saved."""
+        self.active, self.disabled_at, self.disabled_why = False, timezone.now(), str(why)
+
+    def switch_on(self) -> None:
+        """What happens from now on is sent. Not saved."""
+        self.active, self.disabled_at, self.disabled_why, self.failing_since = True, None, "", None
 
     def give_secret(self, secret: str, overlap: datetime.timedelta | None = None) -> None:
         """What signs from now on; with `overlap`, what signed until now signs too for so long."""
