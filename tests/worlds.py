@@ -343,7 +343,8 @@ def bearing(headers: dict[str, str]) -> WireClient:
 
 
 def _comparable(answer: Any) -> Any:
-    if answer.status_code == 200 and "credential" in (body := answer.json() if answer.content else {}):
+    in_json = answer.content and "json" in answer["Content-Type"]
+    if answer.status_code == 200 and "credential" in (body := answer.json() if in_json else {}):
         return body["agent"]  # of `me`, which also tells by what credential one came
     return answer.content, answer.get("ETag"), answer.get("Link"), answer.get("X-Total-Count")
 
