@@ -24,7 +24,7 @@ from . import kinds, splitting
 from .models import Absence
 from .recurring import MOST_EXDATES
 from .serializers import ABSENCE, AbsenceSerializer
-from .views import WHO, Absences
+from .views import TIMES, WHO, Absences
 from .windows import COLUMNS, META, OCCURRENCE, Window, render, series_of
 
 SCOPES = ("this", "following", "all")
@@ -149,7 +149,13 @@ class Occurrences(Absences):
     def update(self, request: Request, pk: str, day: str) -> Response:  # type: ignore[override]
         self.params.refuse_unread_body()
         self._ask_of_one()
-        return self._once(lambda: self._change(self._instance(pk), day))
+        self._hold_agent = not TIMES.isdisjoint(self.params)
+
+        def change() -> Response:
+            row = self._instance(pk)
+            return self._told_of_overlaps(lambda: self._change(row, day), lambda: row)
+
+        return self._once(change)
 
     partial_update = update
 
@@ -195,13 +201,12 @@ class Occurrences(Absences):
         splitting.cut(row, day)
         row.save()
         following.save()
+        row.noticed, row.warnings = [*row.noticed, *following.noticed], [*row.warnings, *following.warnings]
         self.written = row
         self._hold_rights()
         shown = self._shown([self._row(following.pk)])[0]
         answer = self._answer(self._row(row.pk))
         answer.data["following"] = shown
-        if warnings := [one.shown() for one in following.noticed]:
-            answer.data["warnings"] = warnings
         return answer
 
     def _of_all(self, row: Absence, day: datetime.date, sent: Mapping[str, Any]) -> AbsenceSerializer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -206,12 +206,16 @@ class Absences(ResourceViewSet):
         """Where organisations want that, an absence that overlaps another one is refused, which is told to who sees the
         agent, and to nobody else.
         """
+        save = super()._save
+        return self._told_of_overlaps(lambda: save(serializer), lambda: serializer.row)
+
+    def _told_of_overlaps(self, work: Callable[[], Response], row: Callable[[], Absence]) -> Response:
         try:
             with strictly(self.handling == "strict"):
-                return super()._save(serializer)
+                return work()
         except Overlapping as refusal:
             self._hold_rights()
-            if not self.in_sight_still(serializer.row):
+            if not self.in_sight_still(row()):
                 raise self._forbidden() from None
             raise Overlaps(refusal.ids) from None
 

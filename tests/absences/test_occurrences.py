@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from icalendar import Calendar
 
-from absences.models import Absence
+from absences.models import Absence, AbsencePolicy, Overlap
 
 from ..factories import AbsenceFactory
 
@@ -541,3 +541,46 @@ def test_a_body_that_is_not_read_is_no_empty_change(martine, weekly):
 def test_there_is_no_such_verb(martine, weekly):
     assert martine.post(f"/api/v1/absences/{weekly.pk}/occurrences", {}).status_code == 405
     assert martine.get(f"/api/v1/absences/{weekly.pk}/occurrences/2027-06-10").status_code == 405
+
+
+# What organisations decided
+
+
+@pytest.fixture
+def refusing(cast):
+    """The MDS wants no two absences at once."""
+    return AbsencePolicy.objects.create(organisation=cast.mds, overlap=Overlap.REFUSE)
+
+
+@pytest.mark.parametrize("scope", ["this", "following", "all"])
+def test_an_occurrence_that_would_overlap_another_absence_is_refused(change, weekly, cast, refusing, scope):
+    AbsenceFactory(
+        agent=cast.bruno, first_day=datetime.date(2027, 6, 10), start_time=datetime.time(9), end_time=datetime.time(12)
+    )
+    status, body = change("2027-06-10", scope, start_time="11:00")
+    assert (status, body["errors"]) == (409, [{"base": "absence_overlaps"}])
+    assert Absence.objects.count() == 2
+    assert Absence.objects.get(pk=weekly.pk).version == 1
+    assert change("2027-06-10", scope, start_time="12:00")[0] == 200
+
+
+def test_an_occurrence_is_free_where_it_is_not(change, weekly, cast, refusing):
+    AbsenceFactory(agent=cast.bruno, first_day=datetime.date(2027, 6, 17))
+    done(change("2027-06-10", title="Autre"))
+
+
+def test_what_overlaps_is_told_where_that_is_wanted(change, cast, refusing):
+    AbsencePolicy.objects.update(overlap=Overlap.WARN)
+    AbsenceFactory(agent=cast.bruno, first_day=datetime.date(2027, 6, 24), start_time=datetime.time(8))
+    for scope in ("this", "following"):
+        body = done(change("2027-06-24", scope, start_time="11:00"))
+        assert [one["warning"] for one in body["warnings"]] == ["overlaps"]
+
+
+def test_who_may_not_know_the_title_writes_none(sign_in, cast, weekly):
+    weekly.private, weekly.overrides = True, {"2027-06-10": {"title": "Rendez-vous"}}
+    weekly.save()
+    colleague, address = sign_in(cast.paul), f"/api/v1/absences/{weekly.pk}/occurrences/2027-06-10"
+    answer = colleague.patch(address, {"title": "Indisponible", "start_time": "14:00"})
+    assert (answer.status_code, answer.json()["occurrence"]["title"]) == (200, "Indisponible")
+    assert Absence.objects.get().overrides == {"2027-06-10": {"start_time": "14:00:00", "title": "Rendez-vous"}}
