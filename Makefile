@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 AT_ONCE := -p tests.at_once --numprocesses 2 $(WHICH)
 
 .PHONY: help serve worker test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
-	bench-check bench-growth bench-overload bench-servers bench-webhooks conformance torture audit pins parts
+	bench-check bench-growth bench-overload bench-recurrence bench-servers bench-webhooks conformance torture audit pins parts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -113,6 +113,9 @@ bench-servers: $(VENV)-bench/.installed ## RDV on granian and on gunicorn's work
 
 bench-webhooks: $(VENV)/.installed ## how many deliveries a minute one worker makes, on both databases
 	bin/with-postgres $(BIN)/python -m benchmarks.webhooks $(ARGS)
+
+bench-recurrence: $(VENV)/.installed ## the occurrences of a thousand recurring absences over a year, beside python-dateutil
+	$(BIN)/python -m benchmarks.recurrence $(ARGS)
 
 messages: $(VENV)/.installed ## gather the French sentences of the code, and compile the English ones
 	$(BIN)/python -m rdv.messages
