@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# The suite starts some hundred processes: what one has compiled is kept for the others, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 # The whole suite (WHICH chooses among it), in two processes; with ARGS, what they ask for, in one: --pdb and -s work as everywhere.
 AT_ONCE := -p tests.at_once --numprocesses 2 $(WHICH)
 
-.PHONY: help serve worker test test-postgres check lint types migrations deploy-check coherence messages openapi bench \
-	bench-check bench-growth bench-overload bench-recurrence bench-servers bench-webhooks conformance torture audit pins parts
+.PHONY: help serve worker test test-postgres check lint collect types migrations deploy-check coherence messages openapi \
+	bench bench-check bench-growth bench-overload bench-recurrence bench-servers bench-webhooks conformance torture audit \
+	pins parts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -51,6 +54,9 @@ lint: $(VENV)/.installed ## style, format, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+
+collect: $(VENV)/.installed ## every test can be found; what makes them is compiled
+	@told=$$($(PYTEST) --collect-only -qq 2>&1) || { echo "$$told"; exit 1; }
 
 types: $(VENV)/.installed ## strict types where they are configured
 	$(BIN)/mypy
