@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webhooks.sending import KEPT_OF_ANSWER, Outcome, Sender, send_now
+from webhooks.sending import KEPT_OF_ANSWER, Outcome, Sender
 
 from .receiver import Behaviour, Receiver, answers, silence, writes
 
@@ -121,10 +121,6 @@ def test_when_to_come_back_is_heard(receiver: Receiver) -> None:
 
 def test_a_receiver_without_tls_where_tls_is_asked_for(receiver: Receiver) -> None:
     assert post(receiver, url=receiver.url.replace("http", "https")).error == "tls"
-
-
-def test_the_same_from_within_a_request(receiver: Receiver) -> None:
-    assert send_now(receiver.url, b"{}", {}).succeeded
 
 
 def test_a_proxy_of_the_environment_is_not_asked(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

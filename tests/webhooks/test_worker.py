@@ -363,3 +363,24 @@ def test_the_body_is_that_of_the_event_to_the_byte(receiver: Receiver) -> None:
     work()
     assert receiver.requests[0].body == body.encode()
     assert receiver.requests[0].verified
+
+
+def test_told_to_stop_while_the_database_is_away_it_ends(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(name: str, done: Any) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(module, "record", away)
+    monkeypatch.setattr(module, "RETRY_DATABASE", 0.01)
+    one = delivery(endpoint_at(receiver.url))
+    worker = WorkerOfThisTest()
+
+    async def stopped() -> None:
+        running = asyncio.create_task(worker.run())
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+        worker.stop()
+        await asyncio.wait_for(running, 10)
+
+    asyncio.run(stopped())
+    one.refresh_from_db()
+    assert (one.state, one.claimed_by) == (PENDING, worker.name), "another has it when the lease ends"

@@ -37,6 +37,8 @@ WINDOW, WIDEST = 8, 64  # of one endpoint: at first, and at most
 POLL = 0.2  # seconds between two looks for what is due, when there is nothing else to do
 GATHER = 0.01  # seconds for which outcomes are gathered before they are recorded together
 RETRY_DATABASE = 1.0
+# Told to stop while the database is away, it ends after so many tries: others have what it held when its lease ends.
+LAST_TRIES = 10
 LONGEST_REST = 300.0  # seconds for which nothing at all is sent to an endpoint that asks for it
 
 
@@ -96,6 +98,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._news = asyncio.Event()
+        self._last_tries = LAST_TRIES
         self._turn = 0
 
     def stop(self) -> None:
@@ -131,6 +134,9 @@ class Worker:
         except (DatabaseError, InterfaceError):
             logger.exception("The database did not take what came of deliveries; trying again")
             self._done = done + self._done
+            self._last_tries -= self._stopping
+            if not self._last_tries:
+                self._done = []
             await self.in_database(_hang_up)
             await asyncio.sleep(RETRY_DATABASE)
             return True
