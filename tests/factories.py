@@ -10,7 +10,7 @@ from factory.django import DjangoModelFactory
 
 from absences.models import Absence, AbsencePolicy, Feed
 from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, Organisation, Service, Territory
-from webhooks.models import SUBSCRIPTIONS, Audience, Delivery, Event, WebhookEndpoint
+from webhooks.models import SUBSCRIPTIONS, Attempt, Audience, Delivery, Event, WebhookEndpoint
 
 PASSWORD = "Rendez-vous 2026 !"
 # Hashed once, with the cheapest hasher: thousands of agents are made, few sign in.
@@ -173,3 +173,12 @@ class DeliveryFactory(DjangoModelFactory):
     endpoint = factory.SubFactory(WebhookEndpointFactory)
     event = factory.SubFactory(EventFactory)
     about = factory.LazyAttribute(lambda delivery: f"{delivery.event.model}:{delivery.event.object_id}")
+
+
+class AttemptFactory(DjangoModelFactory):
+    class Meta:
+        model = Attempt
+
+    delivery = factory.SubFactory(DeliveryFactory)
+    status = 500
+    duration = 48

@@ -345,8 +345,8 @@ def send_again(endpoint: WebhookEndpoint) -> int:
 
 
 def ping(endpoint: WebhookEndpoint) -> Delivery:
-    """A test event for `endpoint` alone (row I7), to be sent even when it is not active; its delivery."""
-    place = Place(endpoint.pk, endpoint.organisation_id, active=True)
+    """A test event for `endpoint` alone (row I7); its delivery."""
+    place = Place(endpoint.pk, endpoint.organisation_id, endpoint.active)
     data = {"id": endpoint.pk, "subscriptions": endpoint.subscriptions, "target_url": endpoint.target_url}
     (event,) = publish([Draft("WebhookEndpoint", endpoint.pk, Event.What.PING, data, None, [place], kept=False)])
     return event.deliveries.get()

@@ -9,6 +9,15 @@ from .models import WebhookEndpoint
 
 PROBLEMS = (
     Problem(
+        "events_gone",
+        410,
+        _("Événement trop ancien"),
+        _(
+            "L'événement après lequel vous voulez lire n'est plus gardé : ce qui l'a suivi ne l'est peut-être plus non plus."
+        ),
+        _("Relisez tout ce que vous suivez, par exemple les absences, puis les événements sans after."),
+    ),
+    Problem(
         "wrong_subscriptions",
         422,
         _("Abonnement inconnu"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Collection as Some
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,9 +18,6 @@ from absences.serializers import ABSENCE
 from agents.models import Agent, AgentRole, Organisation
 from agents.serializers import AGENT_COLUMNS, ORGANISATION_COLUMNS, render_agent, render_organisation
 from rdv.api.statements import Numbers, Parameter, Statement
-
-# What a private absence is called where nobody knows who reads (row A12).
-UNAVAILABLE = "Indisponible"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +47,7 @@ class Source:
 
         return Statement(build)
 
-    def read(self, pks: Some[int]) -> dict[int, dict[str, Any]]:
+    def read(self, pks: Collection[int]) -> dict[int, dict[str, Any]]:
         """The stored rows of `pks`, as their columns."""
         return {row[0]: dict(zip(self.columns, row, strict=True)) for row in self._statement.run(pks=list(pks))}
 
@@ -78,6 +74,8 @@ _INSTANTS = {"created": "created_at", "changed": "updated_at"}
 
 
 def _walk(row: Any, column: str, other: Mapping[str, Any]) -> Any:
+    if column == "hidden":
+        return int(row.private)  # from whoever it is told to: a webhook is nobody in particular (row A12)
     if column in _INSTANTS:
         instant: datetime.datetime = getattr(row, _INSTANTS[column])
         return int(instant.timestamp())
@@ -92,18 +90,7 @@ def _walk(row: Any, column: str, other: Mapping[str, Any]) -> Any:
 
 
 def _absence(row: Mapping[str, Any]) -> dict[str, Any]:
-    return ABSENCE.render(settings.RDV_PUBLIC_URL, *masked(row).values())
-
-
-def masked(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The columns of an absence as anyone may know them."""
-    if not row["private"]:
-        return row
-    hidden = {"title": UNAVAILABLE, "kind": None, "period": "", "external_ids": None}
-    if row.get("overrides"):
-        kept = row["overrides"].items()
-        hidden["overrides"] = {day: {k: v for k, v in change.items() if k != "title"} for day, change in kept}
-    return {**row, **hidden}
+    return ABSENCE.render(settings.RDV_PUBLIC_URL, *row.values())
 
 
 def _role(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from rdv.api.urls import address
 
+from .events import Events
 from .views import WebhookEndpoints
 
 ENDPOINTS = "organisations/<organisation_id>/webhook_endpoints"
 
 urlpatterns = [
+    address("events", Events.as_view()),
     address(ENDPOINTS, WebhookEndpoints.as_view({"get": "list", "post": "create"})),
     address(
         f"{ENDPOINTS}/<pk>",

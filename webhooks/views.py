@@ -189,7 +189,8 @@ class WebhookEndpoints(ResourceViewSet):
             _("Essayer un webhook"),
             _(
                 "Envoie un événement `ping`, signé comme les autres. Avec wait=true, la réponse attend celle du "
-                "destinataire, une dizaine de secondes au plus."
+                "destinataire, une dizaine de secondes au plus. Un webhook désactivé ne le reçoit qu'une fois remis en "
+                "service."
             ),
             TERRITORY,
             parameters=(Parameter("wait", _("true : attendre ce qu'il en est."), BooleanField.schema, place="body"),),
@@ -345,7 +346,7 @@ class WebhookEndpoints(ResourceViewSet):
     def test(self, request: Request, pk: str, organisation_id: str) -> Response:
         self._ask_of_one()
         answer = self._once(lambda: self._test(self._instance(pk)))
-        if self._wants("wait") and "delivery" in (answer.data or {}):
+        if self._wants("wait") and (answer.data or {}).get("delivery", {}).get("state") == Delivery.State.PENDING:
             answer.data = {"delivery": self._awaited(answer.data["delivery"]["id"])}
         return answer
 

@@ -795,6 +795,15 @@ def _endpoints_made(settled: Settled, caller: Person, dice: random.Random) -> No
     assert nowhere.status_code == 404
 
 
+@covers("GET", "HEAD", at="events")
+def _events_read_again(settled: Settled, caller: Person, dice: random.Random) -> None:
+    _here, admin, territorial = _places(settled, caller)
+    expected = [settled.events[name].name for name in settled.organisations if name in admin | territorial]
+    answer = settled.ask(caller.name, "GET", "events", query={"organisation_id": NOBODY}, kinds=settled.all_kinds)
+    assert [one["id"] for one in answer.json()["events"]] == expected, caller.name
+    assert settled.ask(caller.name, "HEAD", "events").status_code == 200
+
+
 @covers("GET", "HEAD", at=f"{ENDPOINTS}/<pk>")
 def _endpoints_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
     here, _admin, territorial = _places(settled, caller)
@@ -1045,7 +1054,7 @@ def test_a_key_opens_what_it_is_for_and_nothing_else(keys: Any, now: Any, at_len
 
 
 def _of_a_resource(route: str) -> bool:
-    return route.split("/")[0] in ("absences", "agents", "organisations", "services")
+    return route.split("/")[0] in ("absences", "agents", "events", "organisations", "services")
 
 
 def _changes(settled: Settled, dice: random.Random) -> str | None:
