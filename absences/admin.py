@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from agents.admin.base import HouseAdmin, HouseInline, LinkFilter, RowForm
@@ -19,7 +20,8 @@ from rdv.api.times import PARIS
 
 from .feeds import admin as _of_feeds  # noqa: F401 - registers its page
 from .holidays import names as holiday_names
-from .models import Absence, AbsencePolicy, Kind
+from .models import Absence, AbsencePolicy, Kind, Overlapping
+from .models.overlaps import OVERLAPS, settle_one
 
 for whose, parameter in ((Agent, "agent"), (Organisation, "organisation")):
     admin.site.get_model_admin(whose).lists += ((_("absences"), "absences_absence", parameter),)
@@ -114,6 +116,18 @@ class AbsenceForm(RowForm):
         if chosen and agent and not Absence(agent=agent, organisation=organisation).may_be_kept_for_organisation:
             self.add_error("organisation", _("n'est pas une organisation de l'agent"))
         return values
+
+    def _post_clean(self) -> None:
+        """As Django's; then what the organisations say of two absences at once, asked while nobody else writes to the
+        agent's calendar.
+        """
+        super()._post_clean()
+        if not self.errors:
+            try:
+                settle_one(self.instance)
+            except Overlapping as refusal:
+                ids = ", ".join(map(str, refusal.ids))
+                self.add_error(None, format_lazy("{sentence} ({ids})", sentence=OVERLAPS, ids=ids))
 
 
 @admin.register(Absence)

@@ -37,6 +37,7 @@ from rdv.api.fields import DateField, TimeField
 from rdv.api.transactions import write
 
 from .models import Absence, Kind
+from .models.overlaps import OVERLAPS, Calendars, Settled, differs
 from .policies import rules_of
 from .recurring import DaysField, RuleField, recur
 
@@ -112,6 +113,9 @@ class Absences(Section[Absence]):
     ) -> None:
         super().__init__(problems)
         self._organisations, self._agents = organisations, agents
+        # Where the file has each absence that is to be written; those that become part of others.
+        self._where: dict[int, str] = {}
+        self._joined: list[Settled] = []
         # Of each absence to be changed, the columns of which the file says nothing.
         self._not_given: dict[int, set[str]] = {}
         entries = self._entries(document)
@@ -123,7 +127,11 @@ class Absences(Section[Absence]):
     def write(self, track: Track = untracked) -> None:
         """Raises ChangedMeanwhile when an absence to be changed is gone, or is another one by now."""
         self._settle(self.created)
-        create(Absence, self.created, track, "absences")
+        self.judge(lock=True)
+        self.problems.refuse()
+        parts = {id(part) for settled in self._joined for part in settled.gone}
+        create(Absence, [one for one in self.created if id(one) not in parts], track, "absences")
+        self._join()
         now = timezone.now()
         for batch in track(batches(self.updated), "changed absences"):
             locked = Absence.objects.select_for_update(no_key=True).filter(pk__in=[absence.pk for absence in batch])
@@ -150,6 +158,29 @@ class Absences(Section[Absence]):
         rules = rules_of({absence.agent_id for absence in kinds}) if kinds else {}
         for absence in kinds:
             absence.private = absence.agent_id in rules and rules[absence.agent_id].private(absence.kind)
+
+    def judge(self, *, lock: bool = False) -> None:
+        """What the organisations say of two absences at once. Of those that the file changes it tells what is refused;
+        those that it makes may be merged into others.
+        """
+        rows = [one for one in (*self.created, *self.updated) if one.agent_id is not None]
+        calendars = Calendars({one.agent_id for one in rows}, lock=lock)
+        calendars.read(rows)
+        self._joined = []
+        for absence in rows if calendars.policies else ():
+            fresh = absence.pk is None
+            settled = calendars.settle(absence, merging=fresh)
+            if settled.refused:
+                self.problems.add(self._where[id(absence)], str(OVERLAPS))
+            elif settled.gone:
+                self._joined.append(settled)
+
+    def _join(self) -> None:
+        """Write what absences of the file became part of."""
+        for settled in self._joined:
+            settled.absence.absorb(settled.keeper, [one for one in settled.gone if one.pk is not None])
+            if settled.keeper.pk is not None and differs(settled.keeper):
+                settled.keeper.save_alone()
 
     def _entries(self, document: Mapping[str, Any]) -> dict[_Key, tuple[str, dict[str, Any]]]:
         """By key, the path and the values of each absence of the file."""
@@ -192,6 +223,7 @@ class Absences(Section[Absence]):
             self._recur(absence, again, path)
             self.check(absence, {*self.columns} - ({"private"} - values.keys()), path)
             self.created.append(absence)
+            self._where[id(absence)] = path
             return
         if "end_day" in values:
             values["end_day"] = values["end_day"] or values["first_day"]
@@ -213,6 +245,7 @@ class Absences(Section[Absence]):
             self._not_given[found.pk].add("organisation_id")
         self.check(absence, self.columns, path)
         self.updated.append(absence)
+        self._where[id(absence)] = path
 
     def _recur(self, absence: Absence, again: dict[str, Any], path: str) -> None:
         """Let an absence come again as the file says; what is wrong with that is a problem of `path`."""
@@ -250,6 +283,8 @@ class Plan:
         self.organisations = Organisations(document, problems, self.territories)
         self.agents = Agents(document, problems, self.territories, self.services, self.organisations)
         self.absences = Absences(document, problems, self.organisations, self.agents, track)
+        problems.refuse()
+        self.absences.judge()
         problems.refuse()
         self.sections = (self.territories, self.services, self.organisations, self.agents, self.absences)
         self.left_without_admin = self.agents.left_without_admin()

@@ -26,7 +26,7 @@ from rdv.api.times import PARIS
 from .errors import Overlaps
 from .models import Absence, Overlap, Warned, external
 from .models.external import TERRITORY, ExternalId
-from .models.overlaps import Calendars
+from .models.overlaps import Calendars, differs
 from .policies import POLICIES, SHOWN, Rules
 from .serializers import AbsenceSerializer
 from .shapes import CREATED, MERGED, REFUSED, UNCHANGED, UPDATED
@@ -159,7 +159,7 @@ class Writing:
         agents = {agent for agent, *_more in self.known.by_id.values()}
         self.calendars = Calendars(agents)
         rows = self._locked({pk for pk in stored if pk is not None})
-        self._aliased = self._with_several_names(rows)
+        self._parted = self._made_of_several(rows)
         serialised = [
             self._read(one, rows.get(pk) if pk is not None else None) for one, pk in zip(wanted, stored, strict=True)
         ]
@@ -202,14 +202,11 @@ class Writing:
         self._before = {pk: vars(row).copy() for pk, row in found.items()}
         return found
 
-    def _with_several_names(self, rows: Collection[int]) -> set[int]:
-        """Those that were made of several systems' absences."""
+    def _made_of_several(self, rows: Collection[int]) -> set[int]:
+        """Those that are more than what a system calls by their name."""
         if Overlap.MERGE not in self.calendars.policies.values():
             return set()
-        counts: dict[int, int] = {}
-        for pk in ExternalId.objects.filter(absence__in=rows).values_list("absence", flat=True):
-            counts[pk] = counts.get(pk, 0) + 1
-        return {pk for pk, count in counts.items() if count > 1}
+        return set(ExternalId.objects.filter(absence__in=rows, part=True).values_list("absence", flat=True))
 
     def _read(self, one: Wanted, row: Absence | None) -> Absence | WireError:
         """The row as it is to be; or what a single request would answer."""
@@ -300,7 +297,7 @@ class Writing:
             return Verdict(MERGED, self._kept[row.pk])
         before = self._before.get(row.pk) if row.pk else None
         if before is not None:
-            if row.pk in self._aliased and self._lies_within(row, before):
+            if row.pk in self._parted and self._lies_within(row, before):
                 vars(row).update(before)
             if all(before[name] == getattr(row, name) for name in _COLUMNS):
                 return Verdict(UNCHANGED, row)
@@ -331,7 +328,7 @@ class Writing:
         """What was judged well, in as many statements however much it is."""
         rows = {id(one.row): one.row for one in self.verdicts if one.row is not None and one.result != UNCHANGED}
         created = [row for row in rows.values() if row.pk is None]
-        updated = [row for row in rows.values() if row.pk is not None]
+        updated = [row for row in rows.values() if row.pk is not None and (row.aliases or differs(row))]
         had = {row.pk: row.remembered.get("external_ids") for row in updated}
         now = timezone.now()
         with gathered():
@@ -349,6 +346,8 @@ class Writing:
             # By way of an insert that meets the row: one statement, where `bulk_update` makes a branch of each row.
             Absence.objects.bulk_create(updated, update_conflicts=True, unique_fields=["pk"], update_fields=columns)
             external.name_all([*created, *updated], had)
+            if self._gone:
+                external.name_parts([keeper for keeper, _gone in self._gone.values()])
             for row in created:
                 row_created(row)
             for row in updated:

@@ -26,7 +26,7 @@ from rdv.api.times import PARIS, validate_time_zone
 
 from ..recurrence import Series, last_day, occurrences, read, unfit
 from .choices import Kind, Period
-from .overlaps import Settled, settle_one
+from .overlaps import Settled, differs, settle_one
 from .privacy import SHOWN_TITLE, hidden_from, shown_title, without_titles
 from .warnings import Warned
 
@@ -213,6 +213,8 @@ class Absence(Recorded, Folding, SavedAlike):
     noticed: Collection[Warned] = ()
     # False: that no organisation of the agent asks about overlaps was looked up by who made the row.
     overlaps_matter = True
+    # Names that others of which it is made had, beside its own: (system, id).
+    aliases: Collection[tuple[str, str]] = ()
     # What was told when it was saved.
     warnings: Collection[Warned] = ()
     # Why it is deleted, and by which agent: told by who deletes, kept on the tombstone.
@@ -272,9 +274,10 @@ class Absence(Recorded, Folding, SavedAlike):
             if settled.gone:
                 self._join(settled)
                 return
-        self._save(**kwargs)
+        self.save_alone(**kwargs)
 
-    def _save(self, **kwargs: Any) -> None:
+    def save_alone(self, **kwargs: Any) -> None:
+        """The same, when it was settled what becomes of it."""
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()
@@ -298,7 +301,10 @@ class Absence(Recorded, Folding, SavedAlike):
     def _join(self, settled: Settled) -> None:
         keeper = settled.keeper
         self.absorb(keeper, [one for one in settled.gone if one.pk is not None])
-        keeper._save()
+        if keeper.aliases or differs(keeper):
+            keeper.save_alone()
+        if keeper.external_ids:
+            keeper.names.update(part=True)
         if keeper is not self:
             vars(self).update({name: value for name, value in vars(keeper).items() if name != "warnings"})
 

@@ -71,6 +71,9 @@ class ExternalId(models.Model):
         Absence, on_delete=models.DO_NOTHING, db_constraint=False, related_name="names", verbose_name=_("absence")
     )
 
+    # The absence was made of several: it is more than what the system calls so.
+    part = models.BooleanField(_("partie"), default=False, db_default=False)
+
     objects = ExternalIdQuerySet.as_manager()
 
     class Meta:
@@ -138,6 +141,7 @@ def name_all(absences: Collection[Absence], before: Mapping[int, Mapping[str, st
     for absence in absences:
         had, has = before.get(absence.pk) or {}, absence.external_ids or {}
         given += [(absence, system, value) for system, value in has.items() if had.get(system) != value]
+        given += [(absence, system, value) for system, value in absence.aliases if has.get(system) != value]
         lost += [(absence.pk, system, value) for system, value in had.items() if has.get(system) != value]
         if had and not has:  # those that it had from others which it took in too
             ExternalId.objects.filter(absence=absence.pk).delete()
@@ -146,18 +150,26 @@ def name_all(absences: Collection[Absence], before: Mapping[int, Mapping[str, st
         ExternalId.objects.filter(absence=pk, system=system, value=value).delete()
     if given:
         territories = territories_of({absence.agent_id for absence, _system, _value in given})
+        # What it took in from others brought their names along.
+        own = ExternalId.objects.filter(absence__in=[absence.pk for absence, _system, _value in given])
+        has = set(own.values_list("absence", "system", "value"))
         ExternalId.objects.bulk_create(
             ExternalId(territory_id=territories[absence.agent_id], system=system, value=value, absence_id=absence.pk)
             for absence, system, value in given
-            if absence.agent_id in territories
+            if absence.agent_id in territories and (absence.pk, system, value) not in has
         )
+
+
+def name_parts(absences: Collection[Absence]) -> None:
+    """The names of absences that took others in are from now on those of parts of them."""
+    ExternalId.objects.filter(absence__in=[absence.pk for absence in absences]).update(part=True)
 
 
 @receiver(post_save, sender=Absence)
 def follow(instance: Absence, **signal: Any) -> None:
     """Heard before the record, whose ear is connected later: the row still remembers what it had."""
     had = instance.remembered.get("external_ids")
-    if (had or {}) != (instance.external_ids or {}):
+    if instance.aliases or (had or {}) != (instance.external_ids or {}):
         name_all([instance], {instance.pk: had})
 
 

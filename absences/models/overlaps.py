@@ -142,9 +142,9 @@ class Calendars:
         for row in rows.order_by("pk"):
             self._rows.setdefault(row.agent_id, []).append(row)
 
-    def settle(self, absence: Absence, *, strict: bool | None = None) -> Settled:
+    def settle(self, absence: Absence, *, strict: bool | None = None, merging: bool = True) -> Settled:
         """What becomes of `absence` as it is now; from then on it is among those that others meet. Nothing is written:
-        the keeper has its new times, and what it took over.
+        the keeper has its new times, and what it took over. `merging`: whether it may become one with another.
         """
         settled = Settled(absence, absence)
         policy = self.policies.get(absence.agent_id)
@@ -152,7 +152,8 @@ class Calendars:
             return settled
         strict = is_strict() if strict is None else strict
         rows = [row for row in self._rows.get(absence.agent_id, ()) if row.pk is None or row.pk != absence.pk]
-        joined = [row for row in rows if policy == Overlap.MERGE and not strict and _joins(absence, row)]
+        merging = merging and policy == Overlap.MERGE and not strict
+        joined = [row for row in rows if merging and _joins(absence, row)]
         overlapped = [row for row in rows if row not in joined and meet(absence, row)]
         if overlapped and (strict or policy == Overlap.REFUSE):
             settled.refused = Overlapping(_ids(overlapped))
@@ -181,6 +182,7 @@ class Calendars:
         (keeper.first_day, keeper.start_time), (keeper.end_day, keeper.end_time) = begins, ends
         for part in parts[1:]:
             if part.external_ids:
+                keeper.aliases = [*keeper.aliases, *part.external_ids.items(), *part.aliases]
                 keeper.external_ids = part.external_ids | (keeper.external_ids or {})
         settled.keeper, settled.gone = keeper, parts[1:]
 
@@ -245,6 +247,12 @@ def _series_meet(one: Series, other: Series) -> bool:
         else:
             there = next(right, None)
     return False
+
+
+def differs(absence: Absence) -> bool:
+    """Whether a stored absence is other than it was when it was read."""
+    before = absence.remembered
+    return any(before.get(field.attname) != getattr(absence, field.attname) for field in absence._meta.concrete_fields)
 
 
 def settle_one(absence: Absence) -> Settled | None:
