@@ -10,14 +10,12 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from icalendar import Timezone
-
 from rdv.api.times import PARIS
 
+from .feeds import zones
 from .recurrence import Series, read
 
 Overrides = Mapping[str, Mapping[str, str]]
-ZONE_YEARS = 20
 UID_DOMAIN = "RDV Solidarités"
 ORGANIZER = "secretariat-auto@rdv-solidarites.fr"
 ORGANIZER_MAIRIE = "secretariat-auto@rdv-service-public.fr"
@@ -84,13 +82,6 @@ def vtimezone(day: datetime.date, time: datetime.time) -> str:
     return _timezone(day.year, day.year - 1) if day.month < 7 else _timezone(day.year + 1, day.year)
 
 
-@lru_cache(maxsize=256)
-def other_timezone(zone: str, year: int) -> str:
-    """Any other zone, as it is from `year` on: each of its changes, or that it has none. The library makes it."""
-    first, last = datetime.date(year, 1, 1), datetime.date(min(year + ZONE_YEARS, datetime.MAXYEAR), 1, 1)
-    return str(Timezone.from_tzid(zone, first_date=first, last_date=last).to_ical(), "utf-8")
-
-
 def absence_calendar(
     pk: int,
     title: str,
@@ -127,7 +118,7 @@ def absence_calendar(
         )
     return (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:RDV Solidarités\r\nCALSCALE:GREGORIAN\r\nMETHOD:PUBLISH\r\n"
-        f"{vtimezone(first_day, start_time) if zone == 'Europe/Paris' else other_timezone(zone, first_day.year)}"
+        f"{vtimezone(first_day, start_time) if zone == 'Europe/Paris' else zones.vtimezone(zone)}"
         + event_lines(
             absence_uid(pk),
             f"{compact(changed_at.astimezone(datetime.UTC).isoformat())}Z",

@@ -326,8 +326,11 @@ def unfit(rule: Rule, first_day: datetime.date) -> Iterator[ValidationError]:
 
 def of_base(message: Any) -> ValidationError:
     """A failure that the wire shows as `base`."""
-    problem = "recurrence_starts_elsewhere" if message is WRONG_START else "recurrence_ends_too_early"
-    return ValidationError(message, params={"attribute": "base", "problem": problem})
+    params = {
+        "attribute": "base",
+        "problem": "recurrence_starts_elsewhere" if message is WRONG_START else "recurrence_ends_too_early",
+    }
+    return ValidationError(message, params=params)
 
 
 @dataclass(frozen=True, slots=True)
