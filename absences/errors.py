@@ -38,6 +38,16 @@ class Overlaps(WireError):
         return {"absence_ids": self.ids}
 
 
+class AlreadyThere(WireError):
+    """409: what is to be restored is there."""
+
+    status_code = status.HTTP_409_CONFLICT
+    code = "already_there"
+
+    def sentence(self) -> str:
+        return _("Cette absence n'est pas supprimée.")
+
+
 class BatchRefused(WireError):
     """422: of absences that were to be written together or not at all, some cannot be. Nothing was done; `verdicts`
     tells each, as it would have been.

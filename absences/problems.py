@@ -101,6 +101,13 @@ PROBLEMS = (
         example=lambda: Invalid.about(AbsencePolicy(noon=datetime.time(20))),
     ),
     Problem(
+        "already_there",
+        409,
+        _("L'absence n'est pas supprimée"),
+        _("On ne rétablit que ce qui est supprimé ; quelqu'un l'a peut-être déjà rétablie."),
+        _("Lisez-la : GET /absences/:id."),
+    ),
+    Problem(
         "not_yours",
         422,
         _("Ce n'est pas à vous d'en décider"),

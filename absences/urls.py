@@ -9,6 +9,7 @@ from .freebusy.view import FreeBusy
 from .imports import ImportAbsences
 from .occurrence_views import Occurrences
 from .policy import Policies
+from .restoring import DeletedAbsences, RestoredAbsences
 from .views import Absences
 
 urlpatterns = [
@@ -18,6 +19,8 @@ urlpatterns = [
     ),
     address("absences", Absences.as_view({"get": "list", "post": "create"})),
     address("absences/import", ImportAbsences.as_view({"post": "import_file"})),
+    address("absences/deleted", DeletedAbsences.as_view({"get": "list"})),
+    address("absences/<pk>/restore", RestoredAbsences.as_view({"post": "restore"})),
     address("absences/bulk", BulkAbsences.as_view({"post": "bulk"})),
     address(
         "absences/by-external-id/<system>/<external_id>",

@@ -124,7 +124,7 @@ class Absences(ResourceViewSet):
         ),
         "destroy": Described(
             _("Supprimer une absence"),
-            _("Elle n'est plus nulle part, que dans le journal."),
+            _("Elle est gardée un temps, et peut être rétablie. reason, aussi dans le corps, dit pourquoi."),
             WHO,
             examples=(Example(_("La première"), {"id": 1}),),
         ),
@@ -180,6 +180,11 @@ class Absences(ResourceViewSet):
 
         wider = Selection(columns, render, selection.expansions, selection.without)
         return replace(asked, reading=Reading(columns, asked.reading.order), selection=wider)
+
+    def reason_given(self, request: Request) -> str:
+        """A deletion may say it in a body too: there is no row to be."""
+        said = super().reason_given(request)
+        return said or (self.params.text("reason") or "" if self.action == "destroy" else "")
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         return listing.fetch(self.request.user, self.asked.reading, start, size, key)

@@ -46,6 +46,7 @@ env = environ.Env(
     RDV_IDEMPOTENCY_KEPT=(str, "24h"),
     RDV_IF_MATCH=(str, "optional"),
     RDV_RECORD_KEPT=(str, "365d"),
+    RDV_ABSENCES_TOMBSTONE_DAYS=(int, 90),
     RDV_SIGN_IN_LIMIT=(str, "10/15m"),
     RDV_SIGN_IN_QUEUE=(int, 64),
     RDV_SIGN_IN_PATIENCE=(str, "5s"),
@@ -309,6 +310,10 @@ RDV_WEBHOOKS_SECRET_OVERLAP = setting("RDV_WEBHOOKS_SECRET_OVERLAP", duration, A
 
 RDV_FEEDS_REFRESH = setting("RDV_FEEDS_REFRESH", duration, A_DURATION)
 RDV_FEEDS_CANCELLED_DAYS = setting("RDV_FEEDS_CANCELLED_DAYS", between(0, 3650), "0 to 3650")
+
+# Deleted absences.
+
+RDV_ABSENCES_TOMBSTONE_DAYS = setting("RDV_ABSENCES_TOMBSTONE_DAYS", between(1, 3650), "1 to 3650")
 
 # The record.
 

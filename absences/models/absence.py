@@ -242,7 +242,8 @@ class Absence(Recorded, Folding, SavedAlike):
         )
 
     def __str__(self) -> str:
-        return f"{self.title} ({self.agent})"
+        """Never what is private: it is shown in many places."""
+        return f"{UNAVAILABLE if self.private else self.title} ({self.agent})"
 
     @property
     def recorded_name(self) -> str:

@@ -26,11 +26,12 @@ SHOWN_TITLE = ShownTitle(of="title")
 SHOWN_TITLE.set_attributes_from_name("shown_title")
 
 
-def hidden_from(caller: Any) -> Case:
-    """1 where the absence is private and `caller` may not know what it is, else 0: no text, which costs to read. The
-    rights are asked of private absences alone. None: nobody in particular, from whom everything private is hidden.
+def hidden_from(caller: Any, private: str = "private") -> Case:
+    """1 where the absence is private, as the column `private` says, and `caller` may not know what it is, else 0: no
+    text, which costs to read. The rights are asked of private absences alone. None: nobody in particular, from whom
+    everything private is hidden.
     """
-    told = Q(private=True)
+    told = Q((private, True))
     if caller is not None:
         reach = caller.reach
         roles = AgentRole.objects.filter(agent=OuterRef("agent"), organisation__among=reach.informed)

@@ -139,8 +139,8 @@ class WireView(DescribedView, APIView):
                     raise UnknownParameter(*self.unknown)
 
     def _reason(self, request: Request) -> str:
-        """Why a change is made, as the record keeps it: said in the address alone. Raises Invalid (422)."""
-        reason = request.query_params.get("reason", "").strip()
+        """Why a change is made, as the record keeps it. Raises Invalid (422)."""
+        reason = self.reason_given(request).strip()
         failure = None
         if len(reason) > LONGEST_REASON:
             params = {"count": LONGEST_REASON, "in_address": True}
@@ -150,6 +150,10 @@ class WireView(DescribedView, APIView):
         if failure:
             raise Invalid({"reason": [failure]})
         return str(reason)
+
+    def reason_given(self, request: Request) -> str:
+        """In the address alone: a body is what a row is to be."""
+        return str(request.query_params.get("reason", ""))
 
     @cached_property
     def operation(self) -> Operation | None:

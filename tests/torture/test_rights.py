@@ -330,6 +330,29 @@ def _absences_deleted(settled: Settled, caller: Person, dice: random.Random) -> 
         assert set(answer.changed) == ({("absence", row.pk)} if name in visible else set())
 
 
+@covers("GET", "HEAD", at="absences/deleted")
+@covers("POST", at="absences/<pk>/restore")
+def _absences_restored(settled: Settled, caller: Person, dice: random.Random) -> None:
+    visible = oracle.visible_absences(settled.world, caller)
+    with undone():
+        for row in settled.absences.values():
+            Absence.objects.get(pk=row.pk).delete()
+        answer = settled.ask(caller.name, "GET", "absences/deleted", kinds=settled.all_kinds)
+        assert {one["id"] for one in answer.json()["deleted_absences"]} == {settled.absences[one].pk for one in visible}
+        assert int(settled.ask(caller.name, "HEAD", "absences/deleted")["X-Total-Count"]) == len(visible)
+        for name, row in settled.absences.items():
+            restored = settled.ask(caller.name, "POST", "absences/<pk>/restore", row.pk)
+            if settled.agents[settled.world.absences[name].agent].deleted_at is not None:
+                assert restored.status_code == 422
+            else:
+                assert restored.status_code == (200 if name in visible else 403), (caller.name, name)
+            assert set(restored.changed) == ({("absence", row.pk)} if name in visible else set())
+    for name, row in settled.absences.items():
+        there = settled.ask(caller.name, "POST", "absences/<pk>/restore", row.pk)
+        assert there.status_code == (409 if name in visible else 403)
+    assert settled.ask(caller.name, "POST", "absences/<pk>/restore", NOBODY).status_code == 404
+
+
 @covers("GET", "HEAD", at="absences/<pk>/occurrences")
 def _occurrences_shown(settled: Settled, caller: Person, dice: random.Random) -> None:
     visible = oracle.visible_absences(settled.world, caller)
