@@ -1168,6 +1168,7 @@ OWN_PAGES = {
 }
 MODELS = (
     "absences_absence",
+    "absences_deletedabsence",
     "absences_feed",
     "agents_accesskey",
     "agents_agent",
