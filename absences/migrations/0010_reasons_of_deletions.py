@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('absences', '0008_external_ids'),
+        ('absences', '0009_names_of_parts'),
     ]
 
     operations = [
