@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -170,9 +171,13 @@ def horizon(model: type[Committed], using: str = DEFAULT_DB_ALIAS) -> Horizon:
 def settle(using: str = DEFAULT_DB_ALIAS) -> None:
     """Has the first of all tables with places looked at, where there is one."""
     tables = set(connections[using].introspection.table_names())
-    models = (model for model in apps.get_models() if issubclass(model, Committed) and model._meta.db_table in tables)
-    if {Lineage._meta.db_table, Pruned._meta.db_table} <= tables and (model := next(models, None)):
+    if {Lineage._meta.db_table, Pruned._meta.db_table} <= tables and (model := next(_with_places(tables), None)):
         horizon(model, using)
+
+
+def _with_places(tables: Collection[str]) -> Iterator[type[Committed]]:
+    """Of the tables, those that have places; in the midst of an upgrade not all of them are there."""
+    return (model for model in apps.get_models() if issubclass(model, Committed) and model._meta.db_table in tables)
 
 
 def _file_of(connection: Any) -> str:
@@ -197,12 +202,11 @@ def _begin(life: str, using: str) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
                 (reached,) = cursor.fetchone()
-            for model in apps.get_models():
-                if issubclass(model, Committed):
-                    for column in model.TRANSACTIONS:
-                        rows = model._base_manager.using(using)
-                        if rows.filter((f"{column}__gte", reached)).exists():
-                            rows.exclude((column, 0)).update(**{column: 0})
+            for model in _with_places(connection.introspection.table_names()):
+                for column in model.TRANSACTIONS:
+                    rows = model._base_manager.using(using)
+                    if rows.filter((f"{column}__gte", reached)).exists():
+                        rows.exclude((column, 0)).update(**{column: 0})
         Pruned.objects.using(using).all().delete()  # nobody has read anything yet
         lineage.name, lineage.life = _new(), life
         lineage.save(using=using)
