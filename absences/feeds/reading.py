@@ -110,6 +110,7 @@ class Events:
         self.start = today - datetime.timedelta(days=feed.days_back)
         self.end = today + datetime.timedelta(days=feed.days_ahead)
         self.zones: set[str] = set()
+        self.kinds = {kind.value: kind.label.capitalize() for kind in Kind}
         self.made = int(feed.created_at.timestamp())
         # What the feed itself tells may have changed after what it shows did.
         self.revised = int(feed.updated_at.timestamp()) if feed.version > 1 else 0
@@ -215,10 +216,10 @@ class Events:
     def description(self, who: str, email: str | None, kind: str, place: str | None) -> str:
         if not self.full:
             return ""
-        return "\n".join(filter(None, (f"{who} <{email}>" if email else who, Kind(kind).label.capitalize(), place)))
+        return "\n".join(filter(None, (f"{who} <{email}>" if email else who, self.kinds[kind], place)))
 
     def category(self, kind: str) -> str:
-        return Kind(kind).label.capitalize() if self.full else ""
+        return self.kinds[kind] if self.full else ""
 
     def stamped(self, changed: int, version: int) -> tuple[str, int]:
         """When an event last changed here, in UTC, and its SEQUENCE: both grow with what it is, and with what the feed
