@@ -853,6 +853,21 @@ def _endpoints_changed(settled: Settled, caller: Person, dice: random.Random) ->
             assert after == ([settled.organisations[place].pk] if expected == 200 else [])
 
 
+@covers("GET", "HEAD", at=f"{ENDPOINTS}/<pk>/deliveries")
+@covers("POST", at=f"{ENDPOINTS}/<pk>/replay")
+def _deliveries_read(settled: Settled, caller: Person, dice: random.Random) -> None:
+    here, _admin, territorial = _places(settled, caller)
+    asked = (("GET", "/deliveries"), ("HEAD", "/deliveries"), ("POST", "/replay"))
+    for (verb, more), (name, endpoint) in itertools.product(asked, settled.endpoints.items()):
+        for place in dict.fromkeys((name, dice.choice(list(settled.organisations)))):
+            where = {"organisation_id": settled.organisations[place].pk, "pk": endpoint.pk}
+            answer = settled.ask(caller.name, verb, f"{ENDPOINTS}/<pk>{more}", where)
+            seen = place == name and name in here | territorial
+            expected = 404 if not seen else 200 if name in territorial else 403
+            assert answer.status_code == expected, (caller.name, verb, more, name, place)
+            assert not answer.changed
+
+
 @covers("DELETE", at=f"{ENDPOINTS}/<pk>")
 @covers("POST", at=f"{ENDPOINTS}/<pk>/enable")
 @covers("POST", at=f"{ENDPOINTS}/<pk>/rotate")

@@ -48,8 +48,7 @@ def disable(pk: int, why: str) -> None:
     def work() -> WebhookEndpoint | None:
         endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=pk, active=True).first()
         if endpoint is not None:
-            endpoint.active = False
-            endpoint.disabled_at, endpoint.disabled_why = timezone.now(), why
+            endpoint.switch_off(why)
             endpoint.save()
             cancel(endpoint)
         return endpoint

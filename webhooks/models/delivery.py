@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -12,7 +14,27 @@ from rdv.api.statements import SavedAlike
 from .endpoint import WebhookEndpoint
 from .event import Event
 
+if TYPE_CHECKING:
+    from agents.models import Agent
+
 LONGEST_ANSWER = 1000  # characters of an answer that are kept
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def visible_to(self, agent: Agent) -> DeliveryQuerySet:
+        """What was sent to the endpoints that `agent` manages: others do not see all that is told to them."""
+        return self.filter(endpoint__in=WebhookEndpoint.objects.managed_by(agent).order_by())
+
+    def for_wire(self) -> DeliveryQuerySet:
+        return self.order_by("-pk")
+
+    def send_again(self) -> int:
+        """Whatever came of them, these are sent once more, by the same ids; how many. What is still to be sent is left
+        as it is.
+        """
+        over = self.exclude(state=Delivery.State.PENDING)
+        again = {"state": Delivery.State.PENDING, "attempts": 0, "next_at": timezone.now(), "delivered_at": None}
+        return int(over.update(**again, locked_until=None, claimed_by=""))
 
 
 class Delivery(SavedAlike):
@@ -46,6 +68,8 @@ class Delivery(SavedAlike):
     claimed_by = models.CharField(max_length=60, blank=True)
     delivered_at = models.DateTimeField(_("reçu le"), null=True)
     created_at = models.DateTimeField(_("créé le"), default=timezone.now)
+
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
