@@ -13,7 +13,8 @@ PROBLEMS = (
         410,
         _("Événement trop ancien"),
         _(
-            "L'événement après lequel vous voulez lire n'est plus gardé : ce qui l'a suivi ne l'est peut-être plus non plus."
+            "L'événement après lequel vous voulez lire n'est plus gardé : ce qui l'a suivi ne l'est peut-être plus non "
+            "plus."
         ),
         _("Relisez tout ce que vous suivez, par exemple les absences, puis les événements sans after."),
     ),

@@ -1194,6 +1194,7 @@ MODELS = (
     "agents_service",
     "agents_territory",
     "axes_accessattempt",
+    "webhooks_webhookendpoint",
 )
 # The administration pages, by the name of their address: only who administers the server opens them, and the pages of
 # rows only with a right.
