@@ -8,11 +8,14 @@ from .feeds.views import Feeds
 from .freebusy.view import FreeBusy
 from .imports import ImportAbsences
 from .occurrence_views import Occurrences
+from .out import Holidays, WhosOut
 from .policy import Policies
 from .restoring import DeletedAbsences, RestoredAbsences
 from .views import Absences
 
 urlpatterns = [
+    address("holidays", Holidays.as_view()),
+    address("whos-out", WhosOut.as_view()),
     address(
         "organisations/<pk>/absence_policy",
         Policies.as_view({"get": "retrieve", "put": "update", "patch": "partial_update"}),

@@ -581,6 +581,42 @@ def _organisations_changed(settled: Settled, caller: Person, dice: random.Random
                 assert after == (*before[:2], "x@exemple.test", *before[3:])  # the territory stays
 
 
+@covers("GET", "HEAD", at="holidays")
+def _holidays(settled: Settled, caller: Person, dice: random.Random) -> None:
+    for name in settled.organisations:
+        query = {"organisation_id": settled.id("organisation", name)}
+        allowed = 200 if name in oracle.nameable_organisations(settled.world, caller) else 403
+        for verb in ("GET", "HEAD"):
+            assert settled.ask(caller.name, verb, "holidays", query=query).status_code == allowed, (caller.name, name)
+    assert settled.ask(caller.name, "GET", "holidays", query={"organisation_id": NOBODY}).status_code == 404
+
+
+@covers("GET", "HEAD", at="whos-out")
+def _whos_out(settled: Settled, caller: Person, dice: random.Random) -> None:
+    """Absences of a world are in the first week of December, when there is no public holiday."""
+    world = settled.world
+    days = {"from": "2026-12-01", "to": "2026-12-14", "per": 100}
+    visible = oracle.visible_absences(world, caller)
+    questions: list[tuple[dict[str, Any], set[str]]] = [({}, {person.name for person in world.people})]
+    questions += [
+        ({"organisation_id": settled.id("organisation", name)}, oracle.agents_of_organisation(world, caller, name))
+        for name in world.organisations
+    ]
+    questions += [
+        ({"service_id": settled.id("service", name)}, oracle.agents_of_service(world, caller, name))
+        for name in world.services
+    ]
+    for query, agents in questions:
+        answer = settled.ask(caller.name, "GET", "whos-out", query=days | query)
+        told = {(row["agent"]["id"], one["id"]) for row in answer.json()["whos_out"] for one in row["absences"]}
+        assert told == {
+            (settled.agents[world.absences[name].agent].pk, settled.absences[name].pk)
+            for name in visible
+            if world.absences[name].agent in agents
+        }, (caller.name, query)
+    assert settled.ask(caller.name, "HEAD", "whos-out", query=days).status_code == 200
+
+
 @covers("GET", "HEAD", "PUT", "PATCH", at="organisations/<pk>/absence_policy")
 def _absence_policies(settled: Settled, caller: Person, dice: random.Random) -> None:
     route = "organisations/<pk>/absence_policy"
