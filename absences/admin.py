@@ -174,10 +174,14 @@ class AbsenceAdmin(_KnownToSome):
         (_("Quand"), {"fields": (("first_day", "start_time"), ("end_day", "end_time"))}),
         (_("Repères"), {"classes": ("collapse",), "fields": ("version", "created_at", "updated_at")}),
     )
-    readonly_fields = ("version", "created_at", "updated_at")
+    readonly_fields = ("rrule", "exdates", "recurs_until", "version", "created_at", "updated_at")
+    # How it comes again is said by the API alone.
+    again = (_("Récurrence"), {"fields": ("rrule", "exdates", "recurs_until")})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj else self.fieldsets[:2]
+        if obj is None:
+            return self.fieldsets[:2]
+        return (*self.fieldsets[:2], self.again, *self.fieldsets[2:]) if obj.rrule else self.fieldsets
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         for word in search_term.split():

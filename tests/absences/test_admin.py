@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from absences.models import Absence
 from tests.factories import AbsenceFactory, AgentFactory
@@ -173,3 +174,26 @@ def test_absences_are_filtered_by_period(
         agent=cast.bruno, title="this morning", first_day=today, start_time=datetime.time(8), end_time=datetime.time(10)
     )
     assert {absence.title for absence in listed(browser, period=period)} == expected
+
+
+def test_a_page_shows_how_an_absence_comes_again_and_holds_its_first_day_to_it(browser):
+    absence = AbsenceFactory(first_day=datetime.date(2026, 12, 1), rrule="FREQ=WEEKLY;BYDAY=TU")
+    page = browser.get(reverse("admin:absences_absence_change", args=(absence.pk,)))
+    assert "FREQ=WEEKLY;BYDAY=TU" in page.content.decode()
+    answer = change(browser, absence, fields(absence.agent, first_day="02/12/2026", kind="other"))
+    assert errors(answer) == {"first_day": ["Le début de la récurrence ne correspond pas au premier jour."]}
+    assert change(browser, absence, fields(absence.agent, title="Autre", kind="other")).status_code == 302
+    assert Absence.objects.get().rrule == "FREQ=WEEKLY;BYDAY=TU"
+
+
+def test_what_comes_again_is_among_what_is_now(browser):
+    today = timezone.localdate()
+    absence = AbsenceFactory(
+        first_day=today - datetime.timedelta(days=7),
+        start_time=datetime.time(0),
+        end_time=datetime.time(23, 59, 59),
+        rrule="FREQ=WEEKLY",
+    )
+    assert listed(browser, period="now") == {absence}
+    assert listed(browser, period="future") == {absence}
+    assert listed(browser, period="past") == set()
