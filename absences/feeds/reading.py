@@ -7,16 +7,21 @@ private absences the owner may know what was deleted, and whose public holidays 
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from absences import ical
+from absences import ical, recurrence
 from absences.holidays import public_holidays
 from absences.models import Absence, DeletedAbsence, Feed, Kind, Privacy
 from absences.models.privacy import hidden_from
@@ -25,7 +30,9 @@ from agents.models.privacy import UNAVAILABLE, told_of
 from rdv.api.statements import EpochSeconds, Parameter, Statement
 from rdv.api.times import PARIS
 
-from .calendar import CANCELLED, absence_events, calendar, holiday_event
+from . import calendar as calendars
+from . import zones
+from .calendar import CANCELLED, absence_events, holiday_event
 
 TARGETS = ("agent", "service", "organisation")
 _COLUMNS = (
@@ -43,6 +50,7 @@ _COLUMNS = (
     ),
     *("agent__shown__by_mairie", "organisation__name"),
 )
+_ZONE = _COLUMNS.index("time_zone")
 _GONE = (
     *("absence_id", "version", "changed", "kept", "agent__first_name", "agent__last_name", "agent__email"),
     "agent__shown__by_mairie",
@@ -90,40 +98,68 @@ def _deleted(target: str) -> Statement:
     return Statement(build)
 
 
-def calendar_of(feed: Feed) -> bytes:
-    """The feed as its calendar; its owner has their reach."""
-    events = Events(feed)
-    shown = [*events.of_absences(), *events.of_deleted(), *events.of_holidays()]
-    refresh: datetime.timedelta = settings.RDV_FEEDS_REFRESH
-    return calendar(feed.name, refresh, PARIS.key, events.zones, shown)
+@cache
+def _maker() -> bytes:
+    """What tells the program that makes calendars from one that makes others."""
+    sources = (ical, recurrence, calendars, zones, sys.modules[__name__])
+    return b"".join(Path(str(one.__file__)).read_bytes() for one in sources)
 
 
-class Events:
-    """The events of one feed. `zones`: those named by the events that were made so far."""
+class Content:
+    """What one feed shows at this moment: `digest` tells it from what it showed before, `body` is the calendar. Who has
+    it already costs the questions alone; writing the calendar costs twice as much again.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self.feed, self.owner = feed, feed.owner
         self.target, self.number = target_of(feed)
         self.full = feed.privacy == Privacy.FULL
         self.titles = self.full or feed.privacy == Privacy.TITLES
-        today = timezone.now().astimezone(PARIS).date()
-        self.start = today - datetime.timedelta(days=feed.days_back)
-        self.end = today + datetime.timedelta(days=feed.days_ahead)
-        self.zones: set[str] = set()
         self.kinds = {kind.value: kind.label.capitalize() for kind in Kind}
         self.made = int(feed.created_at.timestamp())
         # What the feed itself tells may have changed after what it shows did.
         self.revised = int(feed.updated_at.timestamp()) if feed.version > 1 else 0
+        now, reach = timezone.now(), self.owner.reach.values()
+        today = now.astimezone(PARIS).date()
+        self.start = today - datetime.timedelta(days=feed.days_back)
+        self.end = today + datetime.timedelta(days=feed.days_ahead)
+        window = {"target": self.number, "start": self.start, "end": self.end}
+        self.absences = list(_absences(self.target).run(**window, **reach))
+        since = now - datetime.timedelta(days=settings.RDV_FEEDS_CANCELLED_DAYS)
+        gone = _deleted(self.target).run(target=self.number, since=since, **reach)
+        kept = [(row, DeletedAbsence(kept=row[3]).absence()) for row in gone]
+        self.deleted = [(row, one) for row, one in kept if self.shows(one)]
+        self.told = self.told_of({one.agent_id for _row, one in self.deleted if one.private})
+        self.holidays = list(self._holidays()) if feed.holidays else []
+
+    @property
+    def digest(self) -> str:
+        """Of all that the calendar is made of, the program that makes it included: the same is the same calendar."""
+        feed, named = self.feed, sorted(self.zones)
+        says = [feed.name, feed.privacy, feed.kinds, feed.version, self.made, self.revised, self.target, self.number]
+        around = [settings.RDV_FEEDS_REFRESH.total_seconds(), [zones.vtimezone(zone) for zone in named]]
+        gone = [row for row, _one in self.deleted]
+        made_of = [says, around, self.absences, gone, sorted(self.told), self.holidays]
+        return sha256(_maker() + orjson.dumps(made_of, default=str, option=orjson.OPT_NON_STR_KEYS)).hexdigest()[:32]
+
+    @property
+    def body(self) -> bytes:
+        """The calendar."""
+        events = chain(self.of_absences(), self.of_deleted(), self.of_holidays())
+        return calendars.calendar(self.feed.name, settings.RDV_FEEDS_REFRESH, PARIS.key, self.zones, events)
+
+    @property
+    def zones(self) -> set[str]:
+        """Those of all that may be shown."""
+        return {PARIS.key, *(row[_ZONE] for row in self.absences), *(one.time_zone for _row, one in self.deleted)}
 
     def of_absences(self) -> Iterator[str]:
-        values = {"target": self.number, "start": self.start, "end": self.end}
-        for row in _absences(self.target).run(**values, **self.owner.reach.values()):
+        for row in self.absences:
             id, _agent, title, first_day, start_time, end_day, end_time, zone, version, changed, *rest = row
             kind, private, hidden, rrule, exdates, overrides, first_name, last_name, email, by_mairie, place = rest
             masked = private and (hidden or not self.full)
             if self.leaves_out(kind, masked):
                 continue
-            self.zones.add(zone)
             who = " ".join(filter(None, (first_name, last_name))) or email or ""
             yield absence_events(
                 id,
@@ -145,16 +181,10 @@ class Events:
 
     def of_deleted(self) -> Iterator[str]:
         """What is no more, as cancelled, for as long as calendars may need to hear of it."""
-        since = timezone.now() - datetime.timedelta(days=settings.RDV_FEEDS_CANCELLED_DAYS)
-        values = {"target": self.number, "since": since}
-        found = list(_deleted(self.target).run(**values, **self.owner.reach.values()))
-        gone = [(row, DeletedAbsence(kept=row[3]).absence()) for row in found]
-        told = self.told_of({one.agent_id for _row, one in gone if one.private})
-        for (id, version, changed, _kept, first_name, last_name, email, by_mairie), one in gone:
-            masked = one.private and one.agent_id not in told
-            if self.leaves_out(one.kind, masked) or not self.shows(one):
+        for (id, version, changed, _kept, first_name, last_name, email, by_mairie), one in self.deleted:
+            masked = one.private and one.agent_id not in self.told
+            if self.leaves_out(one.kind, masked):
                 continue
-            self.zones.add(one.time_zone)
             who = " ".join(filter(None, (first_name, last_name))) or email or ""
             yield absence_events(
                 id,
@@ -174,9 +204,11 @@ class Events:
             )
 
     def of_holidays(self) -> Iterator[str]:
+        for day, name, place in self.holidays:
+            yield holiday_event(day, name, place, *self.stamped(self.made, 1))
+
+    def _holidays(self) -> Iterator[tuple[datetime.date, str, str]]:
         """Those that are kept in the organisation that the feed is of, or that its agent or owner shows."""
-        if not self.feed.holidays:
-            return
         organisation = Q(pk=self.number)
         if self.target != "organisation":
             agent = self.number if self.target == "agent" else self.owner.pk
@@ -189,7 +221,7 @@ class Events:
         for place, kept, excluded in Organisation.objects.filter(organisation).order_by().values_list(*columns):
             if kept is not False:  # None: without rules of its own, the usual ones
                 for holiday in public_holidays(place, self.start, self.end, excluded or ()):
-                    yield holiday_event(holiday.day, holiday.name, place, *self.stamped(self.made, 1))
+                    yield holiday.day, holiday.name, place
 
     def leaves_out(self, kind: str, masked: bool) -> bool:
         """Whether only some kinds are wanted, and this is none of them; what is masked has none."""

@@ -7,7 +7,6 @@ out of the request before anything else looks at it, so that no log, measure, re
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified
@@ -18,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from absences.models import Feed
 from rdv.api.conditional import LONGEST
 
-from .reading import calendar_of
+from .reading import Content
 
 PREFIX, SUFFIX = "/feeds/", ".ics"
 HIDDEN = "-"  # stands for the secret wherever an address is told
@@ -60,14 +59,14 @@ def feed(request: HttpRequest, secret: str) -> HttpResponse:
         raise Http404
     # Calendars ask in whatever language their servers speak; the titles are in that of the people.
     with translation.override(settings.LANGUAGE_CODE):
-        body = calendar_of(found)
-    digest = sha256(body).hexdigest()[:32]
+        content = Content(found)
+    digest = content.digest
     since = found.noticed(digest)
     headers = {"ETag": f'"{digest}"', "Last-Modified": http_date(since.timestamp()), "Cache-Control": CACHED}
     if _has_it(request, digest, int(since.timestamp())):
         return HttpResponseNotModified(headers=headers)
     headers["Content-Disposition"] = 'inline; filename="absences.ics"'
-    return HttpResponse(body, content_type="text/calendar; charset=utf-8", headers=headers)
+    return HttpResponse(content.body, content_type="text/calendar; charset=utf-8", headers=headers)
 
 
 def _has_it(request: HttpRequest, digest: str, since: int) -> bool:

@@ -81,7 +81,7 @@ def test_a_failure_does_not_tell_it_either(
 ) -> None:
     settings.ADMINS = [("Odile", "odile@exemple.test")]
     feed = FeedFactory(owner=cast.martine)
-    monkeypatch.setattr("absences.feeds.serving.calendar_of", fail)
+    monkeypatch.setattr("absences.feeds.serving.Content", fail)
     reporter = AdminEmailHandler(include_html=True)
     logging.getLogger("django.request").addHandler(reporter)
     try:
