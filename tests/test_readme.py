@@ -71,7 +71,7 @@ def test_the_lines_for_httpie_sign_in_list_create_change_and_delete(shell):
         assert done.returncode == expected, f"{script}\n{done.stdout[-3000:]}\n{done.stderr}"
         if status:
             assert '"start_time"' in done.stdout
-    assert len(blocks("httpie")) == 4
+    assert len(blocks("httpie")) == 5
 
 
 @pytest.mark.live
