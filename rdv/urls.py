@@ -32,6 +32,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("feeds/<str:secret>.ics", feed, name="feed"),
     path("", include("absences.feeds.urls")),
+    path("", include("webhooks.page_urls")),
     path("", include("agents.pages.urls")),
 ]
 
