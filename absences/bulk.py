@@ -37,7 +37,7 @@ MOST = 1000  # absences in a request
 
 NO_LIST = _("n'est pas une liste")
 NO_OBJECT = _("n'est pas un objet")
-NO_FLAG = _("n'est ni true ni false")
+NOFLAG = _("n'est ni true ni false")
 TOO_MANY = _("demande trop d'absences (pas plus de %(count)s par requête)")
 NOBODY = _("ne désigne aucun agent que vous voyez")
 EITHER = _("ne va pas avec periods : donnez l'un ou l'autre")
@@ -50,7 +50,7 @@ def read_flag(params: Mapping[str, Any], name: str) -> bool:
         return False
     known = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     if known is None:
-        raise Invalid({name: [invalid(value if isinstance(value, str | int) else None, NO_FLAG)]})
+        raise Invalid({name: [invalid(value if isinstance(value, str | int) else None, NOFLAG)]})
     return known
 
 
@@ -183,11 +183,9 @@ _PERIODS = {
 }
 _ITEM = {"type": "object", "description": _("Les paramètres d'une création."), "additionalProperties": True}
 _IDS = {"type": "array", "items": IdentifierField.schema}
-_FLAG = any_of(flag(), choice("true", "false"))
-ATOMIC = Parameter(
-    "atomic", _("Tout ou rien : 200 si toutes conviennent, sinon 422, rien n'étant fait."), _FLAG, "body"
-)
-DRY_RUN = Parameter("dry_run", _("Dire ce qui serait fait, sans rien écrire."), _FLAG, "body")
+FLAG = any_of(flag(), choice("true", "false"))
+ATOMIC = Parameter("atomic", _("Tout ou rien : 200 si toutes conviennent, sinon 422, rien n'étant fait."), FLAG, "body")
+DRY_RUN = Parameter("dry_run", _("Dire ce qui serait fait, sans rien écrire."), FLAG, "body")
 SELECTING = (
     Parameter("agent_ids", _("Les agents absents, par leur identifiant."), _IDS, "body"),
     Parameter("agent_emails", _("Les agents absents, par leur adresse."), array(text()), "body"),

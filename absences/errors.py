@@ -74,6 +74,8 @@ class BatchRefused(WireError):
             else:
                 errors[place] = [{"error": error.code}]
                 messages.append(f"{place} : {error.sentence()}")
+        if refusals := self.more.get("refusals"):  # of a file: as the file calls it
+            messages = [_line(**one) for one in refusals]
         return {"success": False, "errors": errors, "error_messages": messages} | self.more
 
     def sentence(self) -> str:
@@ -88,3 +90,9 @@ class BatchRefused(WireError):
             each = error.extensions(request).get("errors") or [{"code": error.code, "detail": error.sentence()}]
             found += [one | {"pointer": where + one.get("pointer", "#")[1:]} for one in each]
         return {"errors": found}
+
+
+def _line(line: int, field: str, reason: str, **_more: Any) -> str:
+    if not field:
+        return _("ligne %(line)s : %(reason)s") % {"line": line, "reason": reason}
+    return _("ligne %(line)s, %(field)s : %(reason)s") % {"line": line, "field": field, "reason": reason}

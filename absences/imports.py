@@ -24,9 +24,9 @@ from rdv.api.parsers import OtherBodyParser, StrictJSONParser, WireFormParser, l
 from rdv.api.registry import Answer, Described, Example, Operation, Parameter
 from rdv.api.schema import array, choice, named, text
 
-from .bulk import BATCH_EXAMPLE, DRY_RUN, MOST, BulkView, described_verdicts, read_flag
+from .bulk import BATCH_EXAMPLE, DRY_RUN, FLAG, MOST, BulkView, described_verdicts, read_flag
 from .importing import Item, Refusal, Sheet, decoded, read_calendar, read_table
-from .models import Absence
+from .models import Absence, Kind
 from .models.external import ExternalId, read_id, read_system
 from .recurrence import Change, Series, read
 from .serializers import ABSENCE
@@ -134,8 +134,8 @@ class ImportAbsences(BulkView):
                     IdentifierField.schema,
                     "body",
                 ),
-                Parameter("kind", _("Le genre, là où le fichier n'en dit pas."), text(), "body"),
-                Parameter("private", _("Si elles sont confidentielles, là où le fichier ne le dit pas."), {}, "body"),
+                Parameter("kind", _("Le genre, là où le fichier n'en dit pas."), choice(*Kind.values, ""), "body"),
+                Parameter("private", _("Si elles sont confidentielles, là où le fichier ne le dit pas."), FLAG, "body"),
                 Parameter(
                     "system",
                     _("Le système dont sont les identifiants d'un tableau : csv quand rien n'est dit."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
@@ -19,6 +20,7 @@ from .words import LANGUAGES, say
 # `first_day` does where `first-day` is meant, in commands as in options.
 DASHES = {"token_normalize_func": lambda name: name.replace("_", "-")}
 PAGE = 100  # rows, the server's most
+EXAMPLE_FILE = "absences.csv"  # in place of what it holds
 
 
 def app_of(ctx: click.Context) -> App:
@@ -36,7 +38,7 @@ class ParameterOption(click.Option):
 
 
 class ParameterArgument(click.Argument):
-    """A parameter of the address, at its place after the command."""
+    """A parameter of the address, or a file, at its place after the command."""
 
     def __init__(self, parameter: Parameter, inner: str) -> None:
         self.parameter = parameter
@@ -170,7 +172,7 @@ class OperationCommand(OurCommand):
         parameters: list[click.Parameter] = []
         for number, parameter in enumerate(sorted(operation.parameters, key=_weight)):
             inner = f"p{number}"
-            if parameter.place == "path":
+            if parameter.place == "path" or parameter.file:
                 parameters.append(ParameterArgument(parameter, inner))
             else:
                 name = parameter.option if f"--{parameter.option}" not in taken else f"param-{parameter.option}"
@@ -191,7 +193,7 @@ class OperationCommand(OurCommand):
         yield from (self.operation.group.replace("_", "-"), self.operation.command)
         for param in self.params:
             if isinstance(param, ParameterArgument) and param.parameter.name in arguments:
-                yield str(arguments[param.parameter.name])
+                yield EXAMPLE_FILE if param.parameter.file else str(arguments[param.parameter.name])
         for param in self.params:
             if not isinstance(param, ParameterOption) or param.parameter.name not in arguments:
                 continue
@@ -200,7 +202,7 @@ class OperationCommand(OurCommand):
                 yield param.opts[0] if str(value).lower() == "true" else param.secondary_opts[0]
                 continue
             for one in value if isinstance(value, list | tuple) else [value]:
-                text = "" if one is None else str(one)
+                text = "" if one is None else json.dumps(one) if isinstance(one, dict) else str(one)
                 yield from (
                     param.opts[0],
                     "-" if param.parameter.secret else f"@{text}" if text.startswith("@") else text,

@@ -50,6 +50,11 @@ class Parameter:
         return list(values.values())
 
     @property
+    def file(self) -> bool:
+        """Whether it is the content of a file, of which one says where it is."""
+        return "contentMediaType" in self.schema
+
+    @property
     def names(self) -> list[str]:
         """Of a list of names with commas: those that it may have."""
         return list(self.schema.get("x-names", ()))

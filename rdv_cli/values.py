@@ -35,6 +35,8 @@ class Value(click.ParamType):
     def read(self, text: str) -> str:
         """What is meant: the text itself, a file's, or that of the standard input."""
         parameter = self.parameter
+        if parameter.file:
+            return content_of(text)
         if text == "-":
             if not parameter.secret:
                 return sys.stdin.read().removesuffix("\n")
@@ -75,6 +77,8 @@ class Value(click.ParamType):
         return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        if self.parameter.file:
+            return [CompletionItem(incomplete, type="file")]
         if incomplete.startswith("@"):
             return [CompletionItem(incomplete[1:], type="file")]
         if self.parameter.names:
@@ -88,6 +92,8 @@ class Value(click.ParamType):
 
 def metavar(parameter: Parameter) -> str:
     """What stands for a value in a manual."""
+    if parameter.file:
+        return say("FICHIER", "FILE")
     if parameter.names:
         return say("NOMS", "NAMES")
     if parameter.secret:
@@ -109,6 +115,15 @@ def ask_secret(name: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{name} : ")
     return sys.stdin.readline().removesuffix("\n")
+
+
+def content_of(name: str) -> str:
+    """The text of a file, or of the standard input (`-`): in UTF-8, else as Windows writes it."""
+    content = sys.stdin.buffer.read() if name == "-" else Path(name.removeprefix("@")).expanduser().read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
 
 
 def json_body(text: str) -> dict[str, Any]:

@@ -321,6 +321,19 @@ def test_axe_finds_nothing_serious_on_any_page(visit: Any, language: str, word: 
     for address in ("/erreurs", "/erreurs/invalid_parameters", "/erreurs/blank", "/erreurs/rien", "/versions"):
         page.goto(address)
         look(address)
+    page.goto("/absences/importer")
+    look("import")
+    table = "agent;titre;du;au\n{0};Congés;2026-12-23;{1}\n"
+    for last, answer in (("2026-12-01", "alert"), ("2026-12-31", "status")):
+        text = table.format(MARTINE, last).encode()
+        page.set_input_files("#file", {"name": "congés.csv", "mimeType": "text/csv", "buffer": text})
+        visitor.press("main button.main")
+        assert page.locator(f"main .message[role={answer}]").count() == 1
+        assert page.locator("table.lines tbody tr").count() == 1
+        look(f"import, {answer}")
+    visitor.press("main button.main")
+    assert page.locator("main .message.success").count() == 1
+    look("import, done")
     for address in ("/activite", "/activite?since=hier", "/deconnexion/partout", "/cles/0/supprimer"):
         page.goto(address)
         look(address)

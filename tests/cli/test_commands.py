@@ -12,7 +12,7 @@ import pytest
 from rdv.api.openapi import document
 from rdv.api.registry import operations
 from rdv_cli import offered
-from rdv_cli.commands import OperationCommand
+from rdv_cli.commands import EXAMPLE_FILE, OperationCommand
 from rdv_cli.document import Catalogue
 
 pytestmark = pytest.mark.no_database
@@ -50,8 +50,10 @@ def test_a_route_of_tomorrow_is_a_command_without_a_new_release(desk):
 
 
 @pytest.mark.parametrize(("id", "line", "arguments"), EXAMPLES, ids=[f"{id}: {line}" for id, line, _ in EXAMPLES])
-def test_each_example_of_the_manual_sends_what_it_says(desk, monkeypatch, id, line, arguments):
-    secrets = [value for name, value in arguments.items() if name == "password"]
+def test_each_example_of_the_manual_sends_what_it_says(desk, monkeypatch, tmp_path, id, line, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / EXAMPLE_FILE).write_text(str(arguments.get("file")), encoding="utf-8")
+    secrets = [value for name, value in arguments.items() if name in ("password", "secret")]
     desk.types("".join(f"{secret}\n" for secret in secrets), monkeypatch)
     for secret in secrets:
         assert secret not in shlex.split(line)
@@ -60,7 +62,7 @@ def test_each_example_of_the_manual_sends_what_it_says(desk, monkeypatch, id, li
     request = desk.requests[-1]
     operation = operations()[id]
     assert request.method == operation.method
-    assert request.url.path == operation.path.replace("{id}", str(arguments.get("id")))
+    assert request.url.path == operation.path.format_map(arguments)
     body = json.loads(request.content) if request.content else {}
     for name, value in arguments.items():
         if "{" + name + "}" not in operation.path:
@@ -222,3 +224,23 @@ def test_described_headers_are_options(desk):
     ran = desk("absences", "show", "1", "--if-none-match", etag)
     assert (ran.code, ran.out) == (0, "")
     assert desk.requests[-1].headers["if-none-match"] == etag
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+def test_a_file_is_named_and_its_text_sent(desk, tmp_path, encoding):
+    file = tmp_path / "été.csv"
+    file.write_bytes("agent;titre;du\n3;Congés d'été;2026-12-01\n".encode(encoding))
+    ran = desk("absences", "import", str(file), "--dry-run", "--agent-id", "3")
+    assert ran.code == 0, ran.err
+    assert json.loads(desk.requests[-1].content) == {
+        "file": "agent;titre;du\n3;Congés d'été;2026-12-01\n",
+        "dry_run": True,
+        "agent_id": 3,
+    }
+
+
+def test_a_file_that_is_not_there_is_said(desk, tmp_path):
+    ran = desk("absences", "import", str(tmp_path / "rien.csv"))
+    assert ran.code == 2
+    assert "rien.csv" in ran.err
+    assert not desk.requests

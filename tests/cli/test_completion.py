@@ -39,9 +39,9 @@ def completed(desk):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["rdv", "abs"], {"absences"}),
+        (["rdv", "absences"], {"absences"}),
         (["rdv", "doc"], {"doctor"}),
-        (["rdv", "absences", ""], {"list", "create", "show", "update", "delete"}),
+        (["rdv", "absences", "de"], {"delete", "delete-by-external-id", "delete-occurrence"}),
         (["rdv", "help", "absences", "cr"], {"create"}),
         (["rdv", "absences", "create", "--first"], {"--first-day"}),
         (["rdv", "tokens", "update", "1", "--no-a"], {"--no-active"}),

@@ -1215,7 +1215,7 @@ OWN_PAGES = {
     *("cles", "cles/nouvelle", "cles/<int:pk>/activer", "cles/<int:pk>/desactiver", "cles/<int:pk>/supprimer"),
     *("calendriers", "calendriers/nouveau", "calendriers/<int:pk>", "calendriers/<int:pk>/renouveler"),
     *("calendriers/<int:pk>/revoquer", "calendriers/<int:pk>/supprimer"),
-    *("activite", "deconnexion/partout", "operations", "operations/<str:id>"),
+    *("absences/importer", "activite", "deconnexion/partout", "operations", "operations/<str:id>"),
 }
 MODELS = (
     "absences_absence",
