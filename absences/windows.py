@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from agents.models.privacy import UNAVAILABLE
 from rdv.api.errors import Invalid
 from rdv.api.schema import DAY, INSTANT, Shape, array, flag, integer, nullable, text
-from rdv.api.times import read_moment
+from rdv.api.times import read_moment_of_any_zone
 
 from .models import Absence
 from .models.privacy import without_titles
@@ -88,7 +88,7 @@ def render(one: Occurrence) -> dict[str, Any]:
 
 @dataclass
 class Window:
-    """From when to when occurrences are asked for, naive civil times of each absence's zone; None: no bound."""
+    """From when to when occurrences are asked for: instants, or civil times of each absence's zone; None: no bound."""
 
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
@@ -103,7 +103,9 @@ class Window:
         for name in ("from", "to"):
             sent = params.get(name)
             try:
-                bounds[name] = None if sent in (None, "") else read_moment(str(sent), end_of_day=name == "to")
+                bounds[name] = (
+                    None if sent in (None, "") else read_moment_of_any_zone(str(sent), end_of_day=name == "to")
+                )
             except ValidationError as error:
                 failures[name] = error.error_list
         if failures:

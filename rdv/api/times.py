@@ -33,6 +33,15 @@ def read_moment(text: str, *, end_of_day: bool = False) -> datetime.datetime:
     offset the time is already civil. What the wire shows can be sent back as it is. Raises ValidationError when the
     text is none of these.
     """
+    moment = read_moment_of_any_zone(text, end_of_day=end_of_day)
+    try:
+        return moment.astimezone(PARIS).replace(tzinfo=None) if moment.tzinfo else moment
+    except OverflowError:
+        raise _unreadable(text) from None
+
+
+def read_moment_of_any_zone(text: str, *, end_of_day: bool = False) -> datetime.datetime:
+    """The same, where the zone of what is civil is known to the caller alone: aware when it has an offset."""
     match = MOMENT.fullmatch(text.strip())
     try:
         if match:
@@ -40,11 +49,14 @@ def read_moment(text: str, *, end_of_day: bool = False) -> datetime.datetime:
             if time is None:
                 midnight = datetime.datetime.fromisoformat(day)
                 return _next_midnight(midnight) if end_of_day else midnight
-            moment = datetime.datetime.fromisoformat(f"{day}T{time}{(offset or '').replace(' ', '+')}")
-            return moment.astimezone(PARIS).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
+            return datetime.datetime.fromisoformat(f"{day}T{time}{(offset or '').replace(' ', '+')}")
+    except ValueError:
         pass
-    raise invalid(
+    raise _unreadable(text)
+
+
+def _unreadable(text: str) -> ValidationError:
+    return invalid(
         text,
         _("n'est pas une date ou une date et heure valide (format attendu : %(format)s)"),
         format="YYYY-MM-DD[THH:MM[:SS][±HH:MM]]",

@@ -122,6 +122,32 @@ def test_overseas_the_offset_is_theirs(shown, cast):
     assert shown(absence.pk)[0]["starts_at"] == "2026-12-01 09:00:00 +1100"
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"from": "2026-12-02", "to": "2026-12-02"}, ["2026-12-02"]),
+        ({"from": "2026-12-02T09:00:00+11:00", "to": "2026-12-02T17:00:00+11:00"}, ["2026-12-02"]),
+        ({"from": "2026-12-01T17:00:00+11:00", "to": "2026-12-02T09:00:00+11:00"}, []),
+        ({"from": "2026-12-01T22:59:59Z", "to": "2026-12-01T23:00:00Z"}, ["2026-12-02"]),
+        ({"from": "2026-12-01 07:00:00 +0100"}, ["2026-12-02", "2026-12-03"]),
+    ],
+)
+def test_overseas_a_moment_with_an_offset_is_that_instant(martine, cast, query, expected):
+    absence = AbsenceFactory(agent=cast.bruno, first_day=datetime.date(2026, 12, 1), rrule="FREQ=DAILY;COUNT=3")
+    Absence.objects.filter(pk=absence.pk).update(time_zone="Pacific/Noumea")
+    shown = martine.get(f"/api/v1/absences/{absence.pk}/occurrences", query).json()["occurrences"]
+    assert [one["day"] for one in shown] == expected
+
+
+def test_overseas_a_capped_answer_goes_on_where_it_ended(martine, cast):
+    absence = AbsenceFactory(agent=cast.bruno, first_day=datetime.date(2026, 12, 1), rrule="FREQ=DAILY")
+    Absence.objects.filter(pk=absence.pk).update(time_zone="Pacific/Noumea")
+    address = f"/api/v1/absences/{absence.pk}/occurrences"
+    body = martine.get(address).json()
+    more = martine.get(address, {"from": body["meta"]["next_from"]}).json()["occurrences"]
+    assert (body["occurrences"][-1]["day"], more[0]["day"]) == ("2029-08-26", "2029-08-27")
+
+
 def test_an_absence_that_does_not_recur_has_one(shown, afternoon):
     (one,) = shown(afternoon.pk)
     assert (one["day"], one["changed"], one["starts_at"]) == ("2027-06-10", False, "2027-06-10 13:30:00 +0200")
