@@ -166,7 +166,9 @@ class BulkView(_Writes):
             seen = Absence.objects.visible_to(self.request.user).filter(pk__in=ids).count() == len(ids)
         else:
             seen = Agent.objects.visible_to(self.request.user).filter(pk__in=agents).count() == len(agents)
-        if not seen:
+        ids = {one["id"] for one in bodies if one.get("id")}
+        withheld = Absence.objects.known_by(self.request.user).filter(pk__in=ids, hidden=1)
+        if not seen or withheld.exists():
             raise self._forbidden()
         return answer
 

@@ -16,6 +16,7 @@ from agents.models import Agent
 from rdv.api.asking import Asked
 from rdv.api.described import LIST_HEADERS
 from rdv.api.errors import NotFound, WireError
+from rdv.api.models import KeptAnswer
 from rdv.api.pagination import META, PAGE_SIZE, Page, Reading
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Group, Operation
@@ -28,7 +29,7 @@ from rdv.api.views import ResourceViewSet
 from . import listing
 from .errors import Overlaps
 from .filters import AbsenceFilters
-from .models import Absence, Overlapping
+from .models import Absence, DeletedAbsence, Overlapping
 from .models.overlaps import hold_agent_of, strictly
 from .serializers import ABSENCE, AbsenceSerializer, with_warnings
 from .windows import COLUMNS, LIST_META, Window, series_of
@@ -180,6 +181,20 @@ class Absences(ResourceViewSet):
 
         wider = Selection(columns, render, selection.expansions, selection.without)
         return replace(asked, reading=Reading(columns, asked.reading.order), selection=wider)
+
+    def replay(self, kept: KeptAnswer) -> Response:
+        """As usual; to who may know less of a private absence than when it was answered, as it is now, or nothing."""
+        answer = super().replay(kept)
+        if kept.row is None or answer.data is None:
+            return answer
+        by = self.request.user
+        for row in (Absence.objects.known_by(by), DeletedAbsence.objects.known_by(by)):
+            hidden = row.filter(pk=kept.row).order_by().values_list("hidden", flat=True).first()
+            if hidden:
+                answer.data = self._answer(self._row(kept.row)).data
+            if hidden is not None:
+                break
+        return answer
 
     def reason_given(self, request: Request) -> str:
         """A deletion may say it in a body too: there is no row to be."""

@@ -39,7 +39,7 @@ class Person:
 @dataclass(frozen=True, eq=False)
 class Leave:
     """An absence: of whom, kept for which organisation (None: for all), and what the filters look at. `starts` and
-    `ends` are civil; `changed` is an instant.
+    `ends` are civil; `changed` is an instant. `private`: what it is, is for the agent and their admins alone.
     """
 
     agent: str
@@ -48,6 +48,7 @@ class Leave:
     starts: datetime.datetime = _MORNING
     ends: datetime.datetime = _EVENING
     changed: datetime.datetime = _BEFORE
+    private: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +124,18 @@ def visible_absences(world: World, a: Person) -> set[str]:
     return {absence for absence, leave in world.absences.items() if leave.agent in visible}
 
 
+def informed(world: World, a: Person, leave: Leave) -> bool:
+    """Whether `a` may know what it is: when it is not private; the agent; who is admin, here or of the territory, of an
+    organisation where the agent has a role (ADM, ORGT).
+    """
+    b = world.person(leave.agent)
+    return not leave.private or a is b or a.name == b.name or bool(within(a, adm(a) | orgt(world, a)) & org(b))
+
+
+def shown_title(world: World, a: Person, leave: Leave) -> str:
+    return leave.title if informed(world, a, leave) else "Indisponible"
+
+
 def visible_organisations(a: Person) -> set[str]:
     return within(a, org(a))
 
@@ -192,7 +205,8 @@ def listed_absences(world: World, a: Person, asked: Mapping[str, Any]) -> list[s
             case "organisation_id":
                 kept &= absences_of_organisation(world, a, value)
             case "title":
-                kept &= {absence for absence in kept if folded(value) in folded(world.absences[absence].title)}
+                titles = {absence: shown_title(world, a, world.absences[absence]) for absence in kept}
+                kept &= {absence for absence in kept if folded(value) in folded(titles[absence])}
             case "from":
                 kept &= {absence for absence in kept if world.absences[absence].ends > value}
             case "to" | "starts_before":
@@ -263,7 +277,7 @@ def told_of(world: World, a: Person) -> set[tuple[str, str]]:
     organisations |= {place for absence in absences if (place := world.absences[absence].organisation)}
     return {
         *(("person", name) for name in agents | {a.name}),
-        *(("absence", absence) for absence in absences),
+        *(("absence", absence) for absence in absences if informed(world, a, world.absences[absence])),
         *(("organisation", organisation) for organisation in organisations),
         *(("service", service) for service in visible_services(world, a) | a.services),
         *(("territory", territory) for territory in visible_territories(world, a) | a.territories),

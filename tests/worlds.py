@@ -101,6 +101,7 @@ def generated(seed: int) -> World:
             starts,
             starts + datetime.timedelta(hours=dice.choice((1, 8, 24, 48))),
             datetime.datetime(2026, 11, dice.randint(1, 15), 12, tzinfo=datetime.UTC),
+            private=n % 3 == 0,
         )
     return World(organisations, SERVICES, frozenset({"Secrétariat 1"}), people, absences)
 
@@ -182,6 +183,7 @@ class Settled:
                 start_time=leave.starts.time(),
                 end_day=leave.ends.date(),
                 end_time=leave.ends.time(),
+                private=leave.private,
                 created_at=leave.changed,
                 updated_at=leave.changed,
             )

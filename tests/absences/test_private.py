@@ -11,9 +11,12 @@ from typing import Any
 
 import icalendar
 import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
 
 from absences.models import Absence
 from agents.models import AccessLevel, AgentRole
+from agents.record import row_created
 
 from ..conftest import WireClient
 from ..factories import AbsenceFactory, AgentFactory, OrganisationFactory
@@ -194,3 +197,136 @@ def test_no_answer_whatever_holds_its_title(caller: tuple[WireClient, bool], sec
             held.append(SECRET.lower() in text.lower())
             assert informed or not held[-1], (method, path, values, text)
     assert any(held) == informed
+
+
+# What was answered before, and other ways to the same.
+
+
+@pytest.mark.parametrize("way", ["create", "change", "bulk", "delete"])
+def test_an_answer_that_is_given_again_tells_no_more_than_one_may_know_by_now(
+    cast: SimpleNamespace, sign_in: Callable[..., WireClient], secret: Absence, way: str
+) -> None:
+    """Martine was admin when she was answered, and is a colleague now."""
+    martine, path = sign_in(cast.martine), f"{ABSENCES}/{secret.pk}"
+    once = {"headers": {"Idempotency-Key": f"k-{way}"}}
+    new = {"agent_id": cast.bruno.pk, "title": SECRET, "first_day": "2026-12-09", "period": "day", "private": True}
+
+    def ask() -> Any:
+        match way:
+            case "create" | "delete":
+                return martine.post(ABSENCES, new, **once)
+            case "change":
+                return martine.patch(path, {"title": f"{SECRET} !"}, **once)
+        return martine.post(f"{ABSENCES}/bulk", {"absences": [new], "atomic": True}, **once)
+
+    first = ask()
+    assert first.status_code == 200, first.content
+    assert SECRET in first.content.decode()
+    assert ask().content == first.content
+    if way == "delete":
+        Absence.objects.get(pk=first.json()["absence"]["id"]).delete()
+    AgentRole.objects.filter(agent=cast.martine).update(access_level=AccessLevel.BASIC)
+    again = ask()
+    assert again.status_code == {"bulk": 403, "delete": 404}.get(way, 200)
+    assert SECRET not in again.content.decode()
+
+
+MORE = [
+    ("get", "/api/v1/whos-out", {"on": "2026-12-03"}),
+    ("get", "/api/v1/changes", {}),
+    ("get", "/api/v1/absences/%(pk)s/occurrences", {}),
+    ("get", ABSENCES, {"occurrences": "true", "from": "2026-12-01", "to": "2026-12-31"}),
+    ("get", f"{ABSENCES}/by-external-id/sirh/7", {}),
+    ("put", f"{ABSENCES}/by-external-id/sirh/7", {"end_time": "18:30"}),
+    ("patch", "/api/v1/absences/%(pk)s/occurrences/2026-12-03", {"end_time": "18:15"}),
+    ("delete", f"{ABSENCES}/%(pk)s", {}),
+    ("get", "/api/v1/changes", {}),
+    ("get", f"{ABSENCES}/deleted", {}),
+    ("get", f"{ABSENCES}/deleted", {"fields": "title,reason,kind"}),
+    ("post", f"{ABSENCES}/%(pk)s/restore", {}),
+    ("get", "/api/v1/audit", {}),
+]
+
+
+def test_no_other_way_to_it_tells_more(
+    caller: tuple[WireClient, bool], people: dict[str, Any], secret: Absence
+) -> None:
+    client, informed = caller
+    token = client.get("/api/v1/changes").json()["meta"]["sync_token"]
+    held = []
+    for method, path, values in MORE:
+        sent = values | ({"sync_token": token} if path.endswith("/changes") and held else {})
+        answer = getattr(client, method)(path % {"pk": secret.pk}, sent)
+        assert answer.status_code < 500, (path, answer.content)
+        text = answer.content.decode() + json.dumps(dict(answer.headers))
+        held.append(SECRET.lower() in text.lower())
+        assert informed or not held[-1], (method, path, values, text)
+    assert any(held) == informed
+
+
+# On the administration pages.
+
+
+@pytest.fixture
+def helper(cast: SimpleNamespace) -> Callable[..., Client]:
+    """Who keeps the absences on the pages, with these rights beside the usual ones."""
+
+    def of(*rights: str) -> Client:
+        agent = AgentFactory(is_staff=True)
+        usual = ("view_absence", "change_absence", "delete_absence", "view_deletedabsence", "view_recordentry")
+        agent.user_permissions.set(Permission.objects.filter(codename__in=(*usual, *rights)))
+        client = Client()
+        client.force_login(agent)
+        return client
+
+    return of
+
+
+def pages(client: Client, absence: Absence) -> str:
+    change = f"/admin/absences/absence/{absence.pk}/change/"
+    kept = client.get(change).content.decode()
+    chosen = {"action": "delete_selected", "_selected_action": [absence.pk]}
+    shown = [
+        client.get("/admin/absences/absence/").content.decode(),
+        kept,
+        client.get(change.replace("change", "delete")).content.decode(),
+        client.get(change.replace("change", "history")).content.decode(),
+        client.post("/admin/absences/absence/", chosen).content.decode(),
+        client.get("/admin/agents/recordentry/").content.decode(),
+        client.get(f"/admin/agents/agent/{absence.agent_id}/change/").content.decode(),
+    ]
+    return "\n".join(shown)
+
+
+def test_the_pages_tell_it_to_whoever_has_the_right_to_know(helper: Any, secret: Absence) -> None:
+    row_created(secret)  # as whoever filed it brought about
+    assert SECRET not in pages(helper(), secret)
+    assert SECRET in pages(helper("know_private_absence"), secret)
+
+
+def test_the_pages_find_it_by_what_it_is_for_whoever_may_know(helper: Any, secret: Absence) -> None:
+    row_created(secret)
+    for rights, found in (((), False), (("know_private_absence",), True)):
+        client = helper(*rights)
+        for page, row in (("absences/absence", f"/{secret.pk}/change/"), ("agents/recordentry", f"n° {secret.pk}")):
+            assert row in client.get(f"/admin/{page}/").content.decode()
+            assert (row in client.get(f"/admin/{page}/", {"q": SECRET}).content.decode()) == found, page
+
+
+def test_who_may_not_know_it_neither_changes_nor_deletes_it_there(helper: Any, secret: Absence) -> None:
+    client = helper()
+    for page in ("change", "delete"):
+        client.post(f"/admin/absences/absence/{secret.pk}/{page}/", {"post": "yes", "title": "Autre"})
+    client.post(
+        "/admin/absences/absence/",
+        {"action": "delete_selected", "_selected_action": [secret.pk], "post": "yes"},
+    )
+    secret.refresh_from_db()
+    assert secret.title == SECRET
+
+
+def test_what_is_concealed_cannot_be_saved(secret: Absence) -> None:
+    secret.conceal()
+    assert (secret.title, secret.external_ids) == (UNAVAILABLE, None)
+    with pytest.raises(ValueError, match="concealed"):
+        secret.save()
