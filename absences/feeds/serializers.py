@@ -166,7 +166,8 @@ class FeedSerializer(WireSerializer):
         row.owner = owner
         if len(chosen) > 1:
             failures[list(chosen)[-1]] = [several_targets()]
-        elif not chosen:
+            return
+        if not chosen:
             row.agent = owner
         for name, pk in chosen.items():
             if (name, pk) == ("agent_id", owner.pk) or TARGETS[name].objects.visible_to(owner).filter(pk=pk).exists():
