@@ -3,7 +3,7 @@
 The receiver is a process of its own on the same machine, which answers 204 at once over connections that are kept; it
 knows when the first request came and when the last. Its share of the machine is in the figure.
 
-    python -m benchmarks.webhooks [--deliveries 10000] [--endpoints 20] [--write]
+    python -m benchmarks.webhooks [--deliveries 10000] [--endpoints 20]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 600  # seconds
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -100,10 +101,14 @@ def measure(database: str, deliveries: int, endpoints: int) -> dict[str, Any]:
     environment |= {"B_PORT": str(here.recv()), "B_ENDPOINTS": str(endpoints), "B_DELIVERIES": str(deliveries)}
     subprocess.run([*run, "-c", FILL], check=True, cwd=ROOT, env=environment)
     worker = subprocess.Popen([*run, "manage.py", "webhooks_worker"], cwd=ROOT, env=environment)
-    first, last, requests, distinct = here.recv()
-    worker.terminate()
-    _pid, _status, used = os.wait4(worker.pid, 0)
-    receiver.join()
+    try:
+        if not here.poll(PATIENCE):
+            raise SystemExit(f"{deliveries} deliveries did not arrive in {PATIENCE} s")
+        first, last, requests, distinct = here.recv()
+    finally:
+        worker.terminate()
+        _pid, _status, used = os.wait4(worker.pid, 0)
+        receiver.kill()
     seconds = last - first
     return {
         "deliveries": distinct,
