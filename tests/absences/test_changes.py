@@ -4,8 +4,10 @@ import base64
 
 import orjson
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from absences.models import Absence, AbsenceChange, DeletedAbsence
 from agents.models import AgentRole
@@ -222,6 +224,24 @@ def test_a_token_ends_with_the_tombstones_that_it_has_not_seen(ask, sign_in, cas
     assert client.get(URL, {"sync_token": old}).status_code == 410
     two.save()
     assert told(ask(new)) == [("updated", two.pk)]
+
+
+def test_what_can_no_longer_be_restored_can_no_longer_be_caught_up_with(ask, sign_in, cast, now, settings):
+    one, two = AbsenceFactory(agent=cast.bruno), AbsenceFactory(agent=cast.bruno)
+    old = token_of(ask())
+    one.delete()
+    AbsenceChange.objects.update(at=timezone.now())
+    new = token_of(ask(old))
+    now.tick((settings.RDV_ABSENCES_TOMBSTONE_DAYS - 1) * 86400)
+    call_command("purge_deleted_absences")
+    client = sign_in(cast.martine)
+    assert told(ask(old, by=client))[0][0] == "deleted"
+    now.tick(2 * 86400)
+    call_command("purge_deleted_absences")
+    client = sign_in(cast.martine)
+    assert client.get(URL, {"sync_token": old}).status_code == 410
+    assert told(ask(new, by=client)) == []
+    assert [change.absence_id for change in AbsenceChange.objects.all()] == [two.pk]
 
 
 def test_a_full_read_under_way_goes_on_though_older_tombstones_go(ask, cast):
