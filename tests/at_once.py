@@ -7,9 +7,11 @@ tests wait for it comes first, as does what it hashes. Who has no more of its ow
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 from xdist.scheduler import LoadFileScheduling
 
-LIVE = "@live"  # what is added to the name by which a process tells the others of such a test
+LIVE = re.compile(r"\bmark\.live\b|\bimport .*\bpytestmark\b")  # in a module: who gives it out has names of tests alone
 NICE = 10  # as much as a server's own thread that hashes (rdv/api/turns.py), which else would starve
 OURS = os.getpriority(os.PRIO_PROCESS, 0)
 
@@ -25,15 +27,27 @@ OURS = os.getpriority(os.PRIO_PROCESS, 0)
 class LiveBesideTheRest(LoadFileScheduling):
     """Gives modules to processes: to the first of them those that are live, while there are any."""
 
-    def _split_scope(self, nodeid: str) -> str:
-        return super()._split_scope(nodeid) + (LIVE if nodeid.endswith(LIVE) else "")
-
     def _assign_work_unit(self, node: Any) -> None:
         first = node is next(iter(self.assigned_work))
         # The next of its kind; where there is none, the next of all.
-        scope = min(self.workqueue, key=lambda scope: scope.endswith(LIVE) is not first)
-        self.workqueue.move_to_end(scope, last=False)
+        module = min(self.workqueue, key=lambda module: _is_live(self.config.rootpath / module) is not first)
+        self.workqueue.move_to_end(module, last=False)
         super()._assign_work_unit(node)
+
+    def remove_node(self, node: Any) -> str | None:
+        """The test that a process died of is not run again, in others; the rest of what it had is."""
+        unfinished = {name: tests for name, tests in self.assigned_work[node].items() if not all(tests.values())}
+        fatal = next(((tests, test) for tests in unfinished.values() for test, done in tests.items() if not done), None)
+        if fatal:
+            fatal[0][fatal[1]] = True
+        self.assigned_work[node] = {name: tests for name, tests in unfinished.items() if not all(tests.values())}
+        super().remove_node(node)
+        return fatal and fatal[1]
+
+
+@cache
+def _is_live(module: Path) -> bool:
+    return bool(LIVE.search(module.read_text(encoding="utf-8")))
 
 
 def pytest_configure() -> None:
@@ -48,21 +62,6 @@ def pytest_configure() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LiveBesideTheRest:
     config.option.loadscopereorder = False  # shuffled as they are
     return LiveBesideTheRest(config, log)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_finish(session: pytest.Session) -> Iterator[None]:
-    """Names are sent to who gives out the tests; for people they are as ever."""
-    live = [item for item in session.items if item.get_closest_marker("live")]
-    names = [item.nodeid for item in live]
-    _name(live, [name + LIVE for name in names])
-    yield
-    _name(live, names)
-
-
-def _name(items: Sequence[pytest.Item], names: Sequence[str]) -> None:
-    for item, name in zip(items, names, strict=True):
-        item._nodeid = name
 
 
 @pytest.hookimpl(tryfirst=True)
