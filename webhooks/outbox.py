@@ -289,23 +289,27 @@ def publish(drafts: Sequence[Draft]) -> list[Event]:
         batch = drafts[start : start + BATCH]
         written = Event.objects.bulk_create([_event(draft, now) for draft in batch])
         pairs = list(zip(written, batch, strict=True))
-        Audience.objects.bulk_create(
-            Audience(event=event, organisation_id=organisation)
+        audience = [
+            {"event_id": event.pk, "organisation_id": organisation}
             for event, draft in pairs
             if draft.kept
             for organisation in sorted({place.organisation for place in draft.places})
-        )
-        Delivery.objects.bulk_create(
-            Delivery(
-                event=event,
-                endpoint_id=place.endpoint,
-                about=f"{draft.model}:{draft.object_id}",
-                state=Delivery.State.PENDING if place.active else Delivery.State.CANCELLED,
-                next_at=now,
-                created_at=now,
-            )
-            for event, draft in pairs
-            for place in draft.places
+        ]
+        if audience:
+            Audience.insert_all(audience)
+        Delivery.insert_all(
+            [
+                {
+                    "event_id": event.pk,
+                    "endpoint_id": place.endpoint,
+                    "about": f"{draft.model}:{draft.object_id}",
+                    "state": Delivery.State.PENDING.value if place.active else Delivery.State.CANCELLED.value,
+                    "next_at": now,
+                    "created_at": now,
+                }
+                for event, draft in pairs
+                for place in draft.places
+            ]
         )
         events += written
     return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from hmac import compare_digest
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -166,7 +167,7 @@ class WebhookEndpointSerializer(WireSerializer):
         elif secret is not self:
             if len(secret) > LONGEST_SECRET:
                 failures["secret"] = [ValidationError(TOO_LONG, code="too_long", params={"count": LONGEST_SECRET})]
-            elif row.signing_secrets()[:1] != [secret]:
+            elif not any(compare_digest(known.encode(), secret.encode()) for known in row.signing_secrets()[:1]):
                 row.give_secret(secret)
         if active is not None and self.instance is not None and active != row.active:
             if active:
