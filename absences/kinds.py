@@ -14,6 +14,7 @@ from agents.models.privacy import UNAVAILABLE, told_of
 from rdv.api.messages import not_among
 
 from .models import Absence, Kind, OnHoliday, Period
+from .models.overlaps import is_strict
 from .models.warnings import Warned
 from .policies import Rules
 
@@ -63,7 +64,7 @@ def settle(
     moved = row._state.adding or not {"period", "first_day"}.isdisjoint(sent)
     if row.period in HALVES and row.first_day and moved and not failures:
         decision, holiday = rules().on_holiday(row.first_day)
-        if decision == OnHoliday.REFUSE:
+        if decision == OnHoliday.REFUSE or (decision == OnHoliday.WARN and is_strict()):
             sentence = format_lazy(ON_HOLIDAY, holiday=holiday.name if holiday else "")
             failures["first_day"] = [ValidationError(sentence, code="on_holiday")]
         elif decision == OnHoliday.WARN:

@@ -202,6 +202,8 @@ def test_a_half_day_on_a_public_holiday_is_as_the_organisation_says(
     (warning,) = answer.json()["warnings"]
     assert (warning["warning"], warning["message"]) == ("on_holiday", "Le 2026-12-25 est un jour férié : Noël.")
     assert "warnings" not in martine.post(ABSENCES, half).json()
+    strict = martine.post(ABSENCES, asked, headers={"Prefer": "handling=strict"})
+    assert refused(strict) == {"first_day": ["on_holiday"]}
     policy.on_holiday = "refuse"
     policy.save()
     before = Absence.objects.count()
