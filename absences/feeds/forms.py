@@ -109,7 +109,7 @@ class FeedForm(forms.Form):
         if values.get("which_kinds") == ALL and values.get("kinds"):
             # Less was meant, or more: nobody can tell.
             sentence = _("Vous en avez coché, mais choisi « Tous » : choisissez l'un ou l'autre.")
-            self.add_error("kinds", ValidationError(sentence, code="contradiction"))
+            self.add_error("kinds", ValidationError(sentence))
         if self.feed is None:
             data |= self._target(values)
         context = {"request": SimpleNamespace(user=self.owner)}
