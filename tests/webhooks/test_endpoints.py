@@ -472,3 +472,39 @@ def test_who_does_not_administer_the_territory_may_do_none_of_this(cast, sign_in
     assert sign_in(cast.thierry).post(f"{path}/{endpoint.pk}/{verb}").status_code == 200
     AgentTerritorialRole.objects.all().delete()
     assert sign_in(cast.thierry).post(f"{path}/{endpoint.pk}/{verb}").status_code == 404
+
+
+# ── Nothing that is sent breaks anything ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_test_that_is_sent_again_with_its_key_sends_one_ping(client, path, endpoint, monkeypatch):
+    monkeypatch.setattr("webhooks.views.PATIENCE", 0.0)
+    answers = [
+        client.post(f"{path}/{endpoint.pk}/test", {"wait": True}, headers={"Idempotency-Key": "un-essai"})
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", ["0", "x", "9" * 40, "%00", "%F0%9F%92%A9", "-1", "1.5e3"])
+@pytest.mark.parametrize("verb", ["", "/enable", "/rotate", "/test"])
+def test_a_number_that_is_none_is_not_found(client, path, endpoint, number, verb):
+    call = client.post if verb else client.get
+    assert call(f"{path}/{number}{verb}").status_code in (400, 404)
+    elsewhere = f"/api/v1/organisations/{number}/webhook_endpoints/{endpoint.pk}{verb}"
+    assert call(elsewhere).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("value", [[], {}, [[]], {"a": {"b": 1}}, 1.5, True, "é" * 3000, -1, 1e300])
+def test_a_value_of_any_form_is_answered(client, path, endpoint, value):
+    for name in ("target_url", "secret", "subscriptions", "trigger", "active", "organisation_id", "id"):
+        for answer in (
+            client.post(path, SENT | {"trigger": False, name: value}),
+            client.patch(f"{path}/{endpoint.pk}", {"trigger": False, name: value}),
+        ):
+            assert answer.status_code in (200, 422), (name, value)
+        WebhookEndpoint.objects.exclude(pk=endpoint.pk).delete()
+    for verb, name in (("enable", "backlog"), ("rotate", "secret")):
+        assert client.post(f"{path}/{endpoint.pk}/{verb}", {name: value}).status_code in (200, 422)
