@@ -488,7 +488,7 @@ def test_a_test_that_is_sent_again_with_its_key_sends_one_ping(client, path, end
     assert Delivery.objects.count() == 1
 
 
-@pytest.mark.parametrize("number", ["0", "x", "9" * 40, "%00", "%F0%9F%92%A9", "-1", "1.5e3"])
+@pytest.mark.parametrize("number", ["0", "x", "9" * 40, "%00", "%F0%9F%92%A9", "-1"])
 @pytest.mark.parametrize("verb", ["", "/enable", "/rotate", "/test"])
 def test_a_number_that_is_none_is_not_found(client, path, endpoint, number, verb):
     call = client.post if verb else client.get
