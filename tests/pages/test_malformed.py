@@ -18,13 +18,15 @@ from .conftest import ACTIVITY, KEYS, NEW_KEY, SIGN_IN, choices, signed_in
 pytestmark = pytest.mark.django_db
 
 FIRST = "/premier-administrateur"
-PAGES = (KEYS, NEW_KEY, ACTIVITY, SIGN_IN, FIRST, "/deconnexion/partout", "/langue", "/")
-FORMS = (NEW_KEY, SIGN_IN, FIRST, "/langue", "/deconnexion/partout", "/deconnexion")
+CALENDARS = ("/calendriers", "/calendriers/nouveau")
+PAGES = (KEYS, NEW_KEY, *CALENDARS, ACTIVITY, SIGN_IN, FIRST, "/deconnexion/partout", "/langue", "/")
+FORMS = (NEW_KEY, CALENDARS[1], SIGN_IN, FIRST, "/langue", "/deconnexion/partout", "/deconnexion")
 NAMES = st.sampled_from(
     [
         *("name", "note", "end", "end_day", "access", "which_resources", "resources", "which_organisations"),
         *("organisations", "once", "username", "password", "next", "language", "secret", "email", "password1"),
         *("password2", "keys", "page", "since", "until"),
+        *("whose", "agent_email", "service", "organisation", "privacy", "days_back", "days_ahead", "kinds", "holidays"),
     ]
 )
 VALUES = st.one_of(
@@ -57,7 +59,7 @@ def test_no_address_breaks_a_page(cast: SimpleNamespace, page: str, pairs: list[
 def test_no_form_breaks_a_page(cast: SimpleNamespace, page: str, pairs: list[tuple[str, str]]) -> None:
     FirstSecret.objects.issue()
     client = signed_in(cast.martine)
-    usual = choices(client) if page == NEW_KEY else {}
+    usual = choices(client) if page in (NEW_KEY, CALENDARS[1]) else {}
     assert client.post(page, usual | sendable(pairs)).status_code < 500
 
 
