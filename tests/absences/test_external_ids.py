@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from threading import Thread
+
 import pytest
+from django.db import connection, connections
 
 from absences.models import Absence, ExternalId
-from agents.models import AgentRole
+from agents.models import AgentRole, ApiAccount
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory
+from tests.worlds import bearing, key_of
 
 pytestmark = pytest.mark.usefixtures("now")
 
@@ -166,3 +171,43 @@ class TestGivenWithAnAbsence:
             found = martine.get("/api/v1/absences", query_params={"external_id": asks}).json()["absences"]
             assert [one["id"] for one in found] == ([number] if asks == "rh:A-17" else [])
         assert sign_in(cast.etienne).get("/api/v1/absences?external_id=rh:A-17").json()["absences"] == []
+
+
+def test_an_api_account_writes_where_it_has_a_role(cast, asked):
+    account = ApiAccount.objects.create(name="RH")
+    account.roles.create(organisation=cast.mds, access_level="admin")
+    client = bearing({"Authorization": f"Bearer {key_of(account)}"})
+    for expected in ("created", "unchanged"):
+        assert client.put(PATH, json.dumps(asked)).json()["meta"] == {"result": expected}
+    assert client.put(PATH, json.dumps(asked | {"agent_id": cast.etienne.pk})).status_code == 403
+    table = f"agent_id;titre;du;identifiant\n{cast.chloe.pk};x;2026-12-01;1\n"
+    for expected in ("created", "unchanged"):
+        answer = client.post("/api/v1/absences/import", table.encode(), "text/csv")
+        assert (answer.status_code, answer.json()["meta"][expected]) == (200, 1)
+    bulk = {"absences": [asked | {"first_day": "2027-01-04"}, asked | {"agent_id": cast.etienne.pk}]}
+    verdicts = client.post("/api/v1/absences/bulk", json.dumps(bulk)).json()["verdicts"]
+    assert [one["status"] for one in verdicts] == [200, 403]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="there, transactions that write are one after the other")
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_send_it_at_once_one_creates_it(sign_in):
+    organisation = OrganisationFactory()
+    agent = AgentFactory(admin_of=[organisation])
+    body = {"agent_id": agent.pk, "title": "x", "first_day": "2026-12-10", "start_time": "9:00", "end_time": "10:00"}
+    clients = [sign_in(agent) for _ in range(3)]
+    answers = []
+
+    def send(client):
+        try:
+            answers.append(client.put(PATH, body).json()["meta"]["result"])
+        finally:
+            connections.close_all()
+
+    writers = [Thread(target=send, args=(client,)) for client in clients]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(answers) == ["created", "unchanged", "unchanged"]
+    assert Absence.objects.get().version == 1
