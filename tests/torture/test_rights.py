@@ -1216,6 +1216,8 @@ OWN_PAGES = {
     *("calendriers", "calendriers/nouveau", "calendriers/<int:pk>", "calendriers/<int:pk>/renouveler"),
     *("calendriers/<int:pk>/revoquer", "calendriers/<int:pk>/supprimer"),
     *("absences/importer", "activite", "deconnexion/partout", "operations", "operations/<str:id>"),
+    *("webhooks", "webhooks/<int:pk>", "webhooks/<int:pk>/essai", "webhooks/<int:pk>/activer"),
+    "webhooks/<int:pk>/renvoyer",
 }
 MODELS = (
     "absences_absence",
