@@ -129,7 +129,7 @@ def test_what_a_creation_needs_is_what_it_refuses_to_do_without(cast, sign_in, i
     AgentTerritorialRole.objects.create(agent=cast.martine, territory=cast.paris)
     answer = sign_in(cast.martine).post(operation.path.replace("{organisation_id}", str(cast.mds.pk)), {})
     assert answer.status_code == 422
-    # Of the agent, either parameter will do: neither is needed by itself. Nor are times, where a period stands for them.
+    # Of the agent, either parameter will do: neither is needed by itself. Nor are times, beside a period.
     either = {"agent"} | ({"start_time", "end_time"} if id == "absences.create" else set())
     refused = answer.json()["errors"].keys() - either
     assert refused == needed
