@@ -114,6 +114,15 @@ admin.site.get_model_admin(Organisation).inlines += (PolicyInline,)
 
 
 class AbsenceForm(RowForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:  # not for who may only look
+            self.fields["kind"].required = False
+
+    def clean_kind(self) -> str:
+        """As it was, when nothing is said."""
+        return self.cleaned_data["kind"] or self.instance.kind
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         agent, organisation = values.get("agent"), values.get("organisation")
