@@ -17,7 +17,7 @@ from agents import shapes
 from agents.models.privacy import UNAVAILABLE
 from agents.serializers import SAMPLE_AGENT, render_agent
 from rdv.api.conditional import PreconditionFailed, refuse_stale
-from rdv.api.described import IDEMPOTENCY_KEY, DescribedView
+from rdv.api.described import DescribedView
 from rdv.api.errors import Forbidden, Invalid, NotFound, WireError
 from rdv.api.filters import IdFilter, MomentFilter
 from rdv.api.idempotency import BadKey, InProgress, Reused
@@ -170,7 +170,6 @@ class RestoredAbsences(Absences):
             _("Sous son identifiant, avec une version de plus. Elle est jugée comme une création."),
             WHO,
             name="restore",
-            parameters=(IDEMPOTENCY_KEY,),
             answers={
                 200: Answer(
                     _("L'absence, telle qu'elle est de nouveau."),
