@@ -104,6 +104,6 @@ class Changes(WireView):
         filters = {
             name: leading_integer(value) for name in FILTERS if (value := self.params.get(name)) not in (None, "")
         }
-        text = None if token in (None, "") else token if isinstance(token, str) else str(token)
+        text = str(token) if token else None
         page = since(text, request.user, filters, size_asked(self.params), self.base)
         return Response({"changes": page.changes, "meta": {"has_more": page.has_more, "sync_token": page.token}})

@@ -66,8 +66,8 @@ class _Rights(forms.ModelMultipleChoiceField):
         super().__init__(**kwargs)
 
     def label_from_instance(self, right: Any) -> str:
-        verb, _underscore, _model = right.codename.partition("_")
         model = right.content_type.model_class()
+        verb = right.codename.removesuffix(f"_{model._meta.model_name}")
         return f"{capfirst(model._meta.verbose_name_plural)} : {self.pages[model].verbs[verb]}"
 
 

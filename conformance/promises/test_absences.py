@@ -368,5 +368,6 @@ def test_the_absences_of_the_directory_are_there(worker, directory):
 @RRULE
 def test_what_does_not_recur_has_none(worker, absence):
     assert absence["rrule"] is None
+    rule = re.compile(r"FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY);([A-Z]+=[^;]+;)*")
     for row in expect.body(worker.get("/absences"), 200)["absences"]:
-        assert row["rrule"] is None or re.fullmatch(r"FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY);([A-Z]+=[^;]+;)*", row["rrule"])
+        assert row["rrule"] is None or rule.fullmatch(row["rrule"])

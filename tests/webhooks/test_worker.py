@@ -88,7 +88,9 @@ def test_it_is_given_up_after_twenty_times(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    "does", [silence, answers(302, Location="/"), writes(b"zut"), writes(b""), answers(404)], ids=str
+    "does",
+    [silence, answers(302, Location="/"), writes(b"zut"), writes(b""), answers(404)],
+    ids=["silence", "redirects", "garbage", "nothing", "404"],
 )
 def test_nothing_but_a_2xx_counts(receiver: Receiver, does: Any) -> None:
     receiver.does = does

@@ -93,11 +93,11 @@ def walk(settled: Settled, who: str, plural: str, query: dict[str, Any]) -> list
     return rows
 
 
-def plain_absence(settled: Settled, name: str) -> dict[str, Any]:
+def plain_absence(settled: Settled, caller: Person, name: str) -> dict[str, Any]:
     leave = settled.world.absences[name]
     return {
         "id": settled.absences[name].pk,
-        "title": folded(leave.title),
+        "title": folded(oracle.shown_title(settled.world, caller, leave)),
         "first_day": leave.starts.date(),
         "start_time": leave.starts.time(),
         "end_day": leave.ends.date(),
@@ -128,10 +128,14 @@ def test_absences_whatever_is_asked_together(settled: Settled) -> None:
                     name
                     for name in kept
                     if holds(
-                        [world.absences[name].title, *texts_of(world.person(world.absences[name].agent))], query["q"]
+                        [
+                            oracle.shown_title(world, caller, world.absences[name]),
+                            *texts_of(world.person(world.absences[name].agent)),
+                        ],
+                        query["q"],
                     )
                 ]
-            rows = [plain_absence(settled, name) for name in kept]
+            rows = [plain_absence(settled, caller, name) for name in kept]
             if dice.random() < 3 / 4:
                 sort = a_sort(dice, Absences.sorts)
                 query["sort"] = ",".join(sort)
@@ -217,7 +221,9 @@ def test_a_search_does_not_tell_of_what_is_out_of_sight(settled: Settled) -> Non
             assert int(answer["X-Total-Count"]) == len(answer.json()["agents"]) == int(seen)
         for name in world.absences:
             answer = settled.ask(caller.name, "GET", "absences", query={"q": mark("absence", name), "sort": "title"})
-            assert int(answer["X-Total-Count"]) == int(name in oracle.visible_absences(world, caller))
+            seen = name in oracle.visible_absences(world, caller)
+            known = oracle.informed(world, caller, world.absences[name])
+            assert int(answer["X-Total-Count"]) == int(seen and known)
 
 
 TITLES = st.sampled_from(["", "É", "e", "Z", "é b", "z", "_"])

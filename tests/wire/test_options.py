@@ -51,10 +51,16 @@ def test_options_tells_the_fields_with_their_types_and_formats(cast, sign_in):
         "first_day": {"type": "date", "format": "YYYY-MM-DD"},
         "start_time": {"type": "time", "format": "H:m[:s]"},
         "end_time": {"type": "time", "format": "H:m[:s]"},
+        "rrule": {"type": "rule"},
+        "exdates": {"type": "days"},
         "agent": {"type": "identifier"},
         "title": {"type": "text"},
         "end_day": {"type": "date", "format": "YYYY-MM-DD"},
         "organisation_id": {"type": "identifier"},
+        "kind": {"type": "choice"},
+        "period": {"type": "choice"},
+        "private": {"type": "flag"},
+        "external_ids": {"type": "externalids"},
     }
     assert described["actions"]["GET"] == {}
     assert "changed_since" in described["filters"]
