@@ -101,7 +101,7 @@ class Rule:
         if self.count is not None:
             yield "COUNT", str(self.count)
         if self.until is not None:
-            yield "UNTIL", f"{self.until:%Y%m%d}T000000"
+            yield "UNTIL", self.until.isoformat().replace("-", "") + "T000000"  # years of four digits
 
     def days(
         self, first_day: datetime.date, low: datetime.date | None = None, high: datetime.date = LAST_DAY
@@ -474,7 +474,7 @@ def instants(
 
 
 @lru_cache(maxsize=1024)
-def _clock_changes(zone: ZoneInfo, year: int) -> frozenset[datetime.date]:
+def clock_changes(zone: ZoneInfo, year: int) -> frozenset[datetime.date]:
     """The days of `year` within which the offset of `zone` is not always the same."""
     opening = datetime.datetime(year, 1, 1, tzinfo=zone)
     midnights = [opening + datetime.timedelta(days=number) for number in range(367)]
@@ -555,7 +555,7 @@ def _regular(
         if day in exdates or day in overrides:
             continue
         if day.year != year:
-            year, changes = day.year, _clock_changes(zone, day.year)
+            year, changes = day.year, clock_changes(zone, day.year)
         if span:
             starts, ends = instants(day, start, day + span, end, zone)
         elif day in changes:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, AgentRole
+from agents.models.privacy import told_of
 from agents.record import gathered, row_changed, row_created
 from rdv.api.errors import Forbidden, Invalid, NotFound, WireError
 from rdv.api.messages import TAKEN
@@ -37,6 +38,7 @@ _COLUMNS = tuple(field.attname for field in Absence._meta.concrete_fields)
 
 # What makes two absences the same, where nobody named them.
 _SAME = ("agent_id", "title", "first_day", "start_time", "end_day", "end_time", "rrule", "kind", "private", "period")
+_SAME_AS_SHOWN = tuple(name for name in _SAME if name not in ("title", "kind", "period"))
 
 Refuse = Callable[[Absence], None]
 
@@ -77,8 +79,8 @@ class _Known:
 
     def __init__(self, caller: Any, wanted: Sequence[Wanted], others: Collection[int]) -> None:
         ids = {number for one in wanted if (number := leading_integer(one.params.get("agent_id")))} | {*others}
-        emails = {one.params.get("agent_email") for one in wanted}
-        emails = {email for email in emails if isinstance(email, str) and 0 < len(email) <= 254}
+        sent = (one.params.get("agent_email") for one in wanted)
+        emails = {email for email in sent if isinstance(email, str) and 0 < len(email) <= 254}
         visible = Agent.objects.visible_to(caller).filter(pk=OuterRef("pk"))
         rows = (
             Agent.objects.filter(Q(pk__among=sorted(ids)) | Q(email__in=sorted(emails)), deleted_at=None)
@@ -283,9 +285,18 @@ class Writing:
         there = Absence.objects.select_for_update(no_key=True).filter(
             agent__in={row.agent_id for row in fresh.values()}, first_day__in={row.first_day for row in fresh.values()}
         )
-        stored = {tuple(getattr(row, name) for name in _SAME): row for row in there.order_by("-pk")}
+        rows_there = list(there.order_by("-pk"))
+        # Of what the caller may not know, only what they are shown says that it is the same: nobody tries titles here.
+        private = {row.agent_id for row in rows_there if row.private}
+        unknown = private - told_of(self.request.user, private) if private else set()
+
+        def key(row: Absence) -> tuple[Any, ...]:
+            names = _SAME_AS_SHOWN if row.private and row.agent_id in unknown else _SAME
+            return tuple(getattr(row, name) for name in names)
+
+        stored = {key(row): row for row in rows_there}
         for number, row in fresh.items():
-            found = stored.get(tuple(getattr(row, name) for name in _SAME))
+            found = stored.get(key(row))
             if found is not None:
                 self._before.setdefault(found.pk, vars(found).copy())
                 rows[number] = found

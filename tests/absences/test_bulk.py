@@ -46,6 +46,14 @@ def test_an_absence_is_shown_as_a_creation_shows_it(cast, martine):
     assert shown == martine.get(f"/api/v1/absences/{shown['absence']['id']}").json()
 
 
+@pytest.mark.parametrize("address", [[], {}, ["x"], 7], ids=str)
+def test_an_address_that_is_no_text_is_nobodys(martine, address):
+    asked = HOURS | {"agent_email": address, "first_day": "2026-12-10"}
+    (verdict,) = martine.post(BULK, {"absences": [asked]}).json()["verdicts"]
+    assert verdict["status"] == martine.post("/api/v1/absences", asked).status_code
+    assert martine.put("/api/v1/absences/by-external-id/rh/1", asked).status_code == verdict["status"]
+
+
 def test_a_verdict_for_each_of_what_a_creation_would_have_answered(cast, martine):
     good = {"agent_id": cast.bruno.pk, "first_day": "2026-12-10"}
     asked = [

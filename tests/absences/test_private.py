@@ -264,6 +264,20 @@ def test_no_other_way_to_it_tells_more(
     assert any(held) == informed
 
 
+def test_no_file_is_a_way_to_try_titles(caller: tuple[WireClient, bool], secret: Absence) -> None:
+    """A dry run writes nothing and says what is there already: to who may not know, of what they are shown alone."""
+    client, informed = caller
+    Absence.objects.filter(pk=secret.pk).update(period="")
+    results = []
+    for title, kind in ((SECRET, "maladie"), ("Autre", "maladie"), (SECRET, "formation")):
+        head = "agent;titre;genre;premier jour;heure début;heure fin;confidentiel"
+        body = f"{head}\n{secret.agent.email};{title};{kind};2026-12-03;09:00;17:00;oui\n"
+        answer = client.post(f"{ABSENCES}/import?dry_run=true", body.encode(), "text/csv")
+        assert answer.status_code == 200, answer.content
+        results.append(answer.json()["verdicts"][0]["result"])
+    assert results == (["unchanged", "created", "created"] if informed else ["unchanged"] * 3)
+
+
 # On the administration pages.
 
 

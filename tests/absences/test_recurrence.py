@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from absences.recurrence import WEEKDAYS, Change, Rule, Series, instants, occurrences, parse
+from absences.recurrence import WEEKDAYS, Change, Rule, Series, instants, judge, occurrences, parse
 
 ZONES = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "Pacific/Noumea", "America/Miquelon")
 TUESDAY = datetime.date(2026, 6, 2)
@@ -42,6 +42,12 @@ def refusal(rule, first_day=TUESDAY):
 
 
 # What is read, and how it is written
+
+
+def test_an_end_of_long_ago_is_written_with_four_digits():
+    rule, _failures = judge("FREQ=DAILY;UNTIL=00010101", TUESDAY)
+    assert rule.text == "FREQ=DAILY;UNTIL=00010101T000000"
+    assert [one.params["problem"] for one in refusal(rule.text)] == ["recurrence_ends_too_early"]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +110,7 @@ def test_the_calendar_has_the_end_second():
         "FREQ=DAILY;COUNT=1000000000",
         "FREQ=DAILY;COUNT=3;UNTIL=20261231",
         "FREQ=DAILY;UNTIL=20261331",
+        "FREQ=DAILY;UNTIL=00000101",
         "FREQ=DAILY;UNTIL=2026-12-31",
         "FREQ=DAILY;UNTIL=20261231T250000",
         "FREQ=DAILY;BYDAY=1TU",
