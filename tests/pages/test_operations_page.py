@@ -89,10 +89,10 @@ def test_every_operation_is_on_the_list_and_leads_to_its_page(martine: Client) -
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        ("creer absence", {"absences.create"}),
-        ("ABSENCES.DELETE", {"absences.delete"}),
+        ("creer absence nommé agent_email", {"absences.create"}),
+        ("ABSENCES.DELETE_OCC", {"absences.delete_occurrence"}),
         ("/api/v1/me", {"me.show"}),
-        ("rien de tel", set()),
+        ("rien de tel nulle part", set()),
         ("é" * 300, set()),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_page_tells_what_the_registry_has(martine: Client, id: str) -> None:
     with translation.override("fr"):
         described = operation.described
         for sentence in (described.summary, described.limits, *(one.about for one in described.examples)):
-            assert str(sentence) in answer
+            assert str(sentence).replace("`", "") in re.sub("</?code>", "", answer)
     assert operation.path in answer
     if operation.scope:
         assert f"<code>{operation.scope}</code>" in answer
