@@ -149,14 +149,14 @@ def _add(event: _Event, name: str, line: int, content: str, sheet: Sheet) -> Non
     if len(content) > LONGEST_LINE * (10 if name == "EXDATE" else 1):
         sheet.refuse(line, name, LONG, "too_long", count=LONGEST_LINE)
         return
+    found = event.properties.setdefault(name, [])
+    if found and name in ONCE:
+        sheet.refuse(line, name, TWICE, "taken")
+        return
     try:
         _name, params, value = Contentline(content).parts()
     except ValueError:
         sheet.refuse(line, name, BROKEN)
-        return
-    found = event.properties.setdefault(name, [])
-    if found and name in ONCE:
-        sheet.refuse(line, name, TWICE, "taken")
         return
     known = {key.upper(): one if isinstance(one, str) else one[0] for key, one in params.items() if one}
     found.append(_Property(line, known, value))

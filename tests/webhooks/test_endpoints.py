@@ -292,6 +292,19 @@ def test_an_update_moves_the_endpoint_to_the_organisation_of_the_path(cast, clie
     assert answer.json()["webhook_endpoint"]["organisation_id"] == other.pk
 
 
+def test_one_that_moves_leaves_what_was_sent_of_its_former_organisation_behind(cast, client, endpoint):
+    """Or whoever administers the new one reads it, and has it sent to an address of theirs."""
+    AbsenceFactory(agent=cast.bruno, title="Congés")
+    assert endpoint.deliveries.exists()
+    client.patch(f"/api/v1/organisations/{cast.mds.pk}/webhook_endpoints/{endpoint.pk}", {"trigger": False})
+    assert endpoint.deliveries.exists()
+    other = OrganisationFactory(territory=cast.paris)
+    client.patch(f"/api/v1/organisations/{other.pk}/webhook_endpoints/{endpoint.pk}", {"trigger": False})
+    assert not endpoint.deliveries.exists()
+    log = client.get(f"/api/v1/organisations/{other.pk}/webhook_endpoints/{endpoint.pk}/deliveries")
+    assert log.json()["deliveries"] == []
+
+
 def test_an_address_that_is_taken_where_it_moves_is_refused(cast, client, endpoint):
     other = OrganisationFactory(territory=cast.paris)
     WebhookEndpointFactory(organisation=other, target_url=endpoint.target_url)

@@ -146,11 +146,17 @@ class WebhookEndpoint(Recorded):
         return None, self.organisation_id
 
     def save(self, **kwargs: Any) -> None:
-        """Each change makes the version grow."""
+        """Each change makes the version grow. Who moves to another organisation leaves behind what was sent of the
+        former one, or still was to be: it is not for those of the new one to read, nor to have sent elsewhere.
+        """
+        moved = False
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()
+            moved = self.remembered.get("organisation_id", self.organisation_id) != self.organisation_id
         super().save(**kwargs)
+        if moved:
+            self.deliveries.all().delete()  # type: ignore[attr-defined]
 
     def clean(self) -> None:
         """The rule of contract 1.10 that concerns no attribute by itself."""
