@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from agents.models import Agent
 from rdv.api import asking
-from rdv.api.conditional import PreconditionRequired, refuse_stale
+from rdv.api.conditional import PreconditionFailed, PreconditionRequired, refuse_stale
 from rdv.api.errors import Forbidden, Invalid, NotFound, UnreadableBody, WireError
 from rdv.api.fields import IdentifierField
 from rdv.api.messages import blank, invalid
@@ -460,12 +460,18 @@ class AbsencesByName(_Writes):
         seen = found.filter(visible).values_list("pk", flat=True).first()
         return seen or found.values_list("pk", flat=True).first() or 0
 
+    def _refuse(self, row: Absence) -> None:
+        """Of one that is there: who sends `If-None-Match: *` wanted to create it (RFC 9110 13.1.2)."""
+        if self.request.META.get("HTTP_IF_NONE_MATCH", "").strip() == "*":
+            raise PreconditionFailed
+        refuse_stale(self.request, row)
+
     def _upsert(self, name: tuple[str, str]) -> Response:
         params = {key: value for key, value in self.params.items() if key not in ("system", "external_id")}
         writing = Writing(
             self.request,
             strict=self.handling == "strict",
-            refuse_stale=lambda row: refuse_stale(self.request, row),
+            refuse_stale=self._refuse,
         )
         (verdict,) = writing.judge([Wanted(params, name)])
         if verdict.error is not None:

@@ -231,6 +231,8 @@ def meet(one: Absence, other: Absence) -> bool:
         return starts < finishes and begins < ends
     if not one.rrule or not other.rrule:
         single, series = (other, one) if one.rrule else (one, other)
+        if single.first_day == single.end_day and single.time_zone == series.time_zone and not series.overrides:
+            return _regular_meet(one, other)
         return any(occurrences(_series(series), *_span(single), limit=1))
     if one.overrides or other.overrides or one.time_zone != other.time_zone:
         return _series_meet(_series(one), _series(other))
@@ -238,7 +240,7 @@ def meet(one: Absence, other: Absence) -> bool:
 
 
 def _regular_meet(one: Absence, other: Absence) -> bool:
-    """The same of two series of one zone, none of whose occurrences has anything of its own: each lasts one day, so
+    """The same of two of one zone, whose occurrences have nothing of their own: each lasts one day, so
     that they meet on a day that both have. A list of a thousand series is half a million pairs.
     """
     horizon = max(one.first_day, other.first_day).year + YEARS

@@ -211,3 +211,17 @@ def test_of_two_who_send_it_at_once_one_creates_it(sign_in):
         writer.join()
     assert sorted(answers) == ["created", "unchanged", "unchanged"]
     assert Absence.objects.get().version == 1
+
+
+def test_who_wants_to_create_only_changes_nothing_that_is_there(cast, sign_in):
+    path, client = "/api/v1/absences/by-external-id/rh/seule", sign_in(cast.martine)
+    asked = {
+        "agent_id": cast.bruno.pk,
+        "title": "RTT",
+        "first_day": "2026-12-18",
+        "start_time": "8:00",
+        "end_time": "9:00",
+    }
+    answers = [client.put(path, asked | {"title": title}, headers={"If-None-Match": "*"}) for title in ("RTT", "Autre")]
+    assert [answer.status_code for answer in answers] == [200, 412]
+    assert client.get(path).json()["absence"]["title"] == "RTT"
