@@ -231,8 +231,16 @@ def meet(one: Absence, other: Absence) -> bool:
         return starts < finishes and begins < ends
     if not one.rrule or not other.rrule:
         single, series = (other, one) if one.rrule else (one, other)
-        if single.first_day == single.end_day and single.time_zone == series.time_zone and not series.overrides:
-            return _regular_meet(one, other)
+        if single.time_zone == series.time_zone and not series.overrides:
+            if single.first_day == single.end_day:
+                return _regular_meet(one, other)
+            horizon = max(one.first_day, other.first_day).year + YEARS
+            # The days between the first and the last it has from morning to night.
+            between = (1 << (single.end_day - single.first_day).days - 1) - 1
+            if _days(series.rrule, series.first_day, _out(series), horizon) & (
+                between << single.first_day.toordinal() + 1 - EARLIEST
+            ):
+                return True
         return any(occurrences(_series(series), *_span(single), limit=1))
     if one.overrides or other.overrides or one.time_zone != other.time_zone:
         return _series_meet(_series(one), _series(other))
