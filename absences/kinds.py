@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -24,6 +24,7 @@ HALVES = (Period.MORNING, Period.AFTERNOON)
 GIVEN_WITH_PERIOD = _("ne se donne pas avec period : l'un ou l'autre")
 ONE_DAY = _("doit être le premier jour : une demi-journée n'en dure qu'un")
 NOT_YOURS = _("ne peut être levé que par l'agent ou un administrateur")
+NOT_YOURS_TO_CHANGE = _("ne peut être changé que par l'agent ou un administrateur")
 ON_HOLIDAY = _("est un jour férié ({holiday})")
 
 Failures = dict[str, list[ValidationError]]
@@ -37,6 +38,14 @@ def as_it_was(row: Absence, sent: Mapping[str, Any], caller: Any) -> tuple[bool,
         return False, set()
     shown = {"title": (UNAVAILABLE,), "kind": (None, ""), "period": (None, ""), "external_ids": ({}, None, "")}
     return True, {name for name, values in shown.items() if name in sent and sent[name] in values}
+
+
+def not_theirs(sent: Mapping[str, Any], unread: Collection[str]) -> Failures:
+    """What somebody sent who may not know what it is of a private absence: refused, whatever it is, so that nobody
+    learns by trying what is right, nor loses what they could not read.
+    """
+    failure = [ValidationError(NOT_YOURS_TO_CHANGE, code="not_yours")]
+    return {name: failure for name in ("title", "kind") if name in sent and name not in unread}
 
 
 def settle(

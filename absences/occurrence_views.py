@@ -236,7 +236,9 @@ class Occurrences(Absences):
         if misplaced:
             raise Invalid({name: [ValidationError(_OF_THE_SERIES, code="invalid")] for name in misplaced})
         if row.private:
-            _hidden, unread = kinds.as_it_was(row, sent, self.request.user)
+            hidden, unread = kinds.as_it_was(row, sent, self.request.user)
+            if hidden and (theirs := kinds.not_theirs(sent, unread)):
+                raise Invalid(theirs)
             sent = {name: value for name, value in sent.items() if name not in unread}
         series = row.series
         first, start, last, end, title = series.civil(day)

@@ -373,6 +373,8 @@ class AbsenceSerializer(WireSerializer):
 
     # Those of the agent, once they were read.
     rules: Rules | None = None
+    # Whether what may not be known of a stored absence is left as it is, whatever is sent, instead of refused.
+    leaves_unread = False
 
     def assign(self, row: Absence, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
         organisation = values.pop("organisation_id", "unchanged")
@@ -382,7 +384,10 @@ class AbsenceSerializer(WireSerializer):
         hidden, unread = False, set[str]()
         if self.instance is not None and row.private:
             hidden, unread = kinds.as_it_was(row, self.initial_data, self.context["request"].user)
-            for name in unread & values.keys():
+            theirs = kinds.not_theirs(self.initial_data, unread) if hidden else {}
+            if not self.leaves_unread:
+                failures.update(theirs)
+            for name in (unread | theirs.keys()) & values.keys():
                 del values[name]
         told = {name: values.pop(name) for name in kinds.FIELDS if name in values and name not in failures}
         super().assign(row, values, failures)

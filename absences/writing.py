@@ -121,7 +121,9 @@ class _Known:
 
 
 class _Serializer(AbsenceSerializer):
-    """The same, of agents who are known already."""
+    """The same, of agents who are known already; a file may be sent again by who filed what is private by now."""
+
+    leaves_unread = True
 
     def _agent(self) -> tuple[Any, ...] | None:
         known: _Known = self.context["known"]

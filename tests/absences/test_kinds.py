@@ -120,6 +120,24 @@ def test_what_a_colleague_reads_and_writes_back_loses_nothing(cast: SimpleNamesp
     assert absence.external_ids == {"sirh": "7"}
 
 
+@pytest.mark.parametrize("tried", [{"title": "Soins"}, {"title": "Opération"}, {"kind": "sick"}, {"kind": "other"}])
+def test_a_colleague_learns_nothing_by_trying_what_it_is(
+    cast: SimpleNamespace, sign_in: Any, tried: dict[str, str]
+) -> None:
+    absence = AbsenceFactory(
+        agent=cast.bruno, title="Soins", private=True, kind="sick", rrule="FREQ=WEEKLY", external_ids={"rh": "7"}
+    )
+    paul, path = sign_in(cast.paul), f"{ABSENCES}/{absence.pk}"
+    assert refused(paul.patch(path, tried)) == {name: ["not_yours"] for name in tried}
+    if "title" in tried:
+        assert refused(paul.patch(f"{path}/occurrences/2026-12-08", tried)) == {"title": ["not_yours"]}
+    # Where writes are told by what they change, it is left out.
+    answer = paul.put(f"{ABSENCES}/by-external-id/rh/7", {"agent_id": cast.bruno.pk} | tried)
+    assert (answer.status_code, answer.json()["meta"]["result"]) == (200, "unchanged")
+    absence.refresh_from_db()
+    assert (absence.title, absence.kind, absence.version) == ("Soins", "sick", 1)
+
+
 # Parts of the day.
 
 
