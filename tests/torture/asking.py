@@ -33,13 +33,32 @@ RULES: dict[str, tuple[str, ...] | None] = {
     "too_long": ("reason",),  # trimmed, in a form; its schema bounds it otherwise
     # Said of an agent who does not exist; of a text of blanks that JSON Schema's \S takes for one (U+001C to U+001F);
     # of what a form says twice, the last time empty.
-    "blank": ("agent", "title", "name", "first_day", "start_time", "end_time", "phone_number", "email", "verticale"),
+    "blank": (
+        *("agent", "title", "name", "first_day", "start_time", "end_time", "phone_number", "email", "verticale"),
+        # One of several is needed, or a text that is not empty.
+        *("agent_ids", "organisation_id", "file", "absences", "periods", "target_url", "secret"),
+    ),
     # Days that no calendar has; cursors that this server did not write; what telephones and mail servers know.
     "invalid": (
         *("first_day", "end_day", "from", "to", "starts_after", "starts_before", "changed_since", "expires_at"),
         *("cursor", "phone_number", "email", "resources", "organisations"),
+        # Days of which no rule has any; a day beside a period; names of what was never there; addresses of nowhere.
+        *("rrule", "exdates", "on", "sync_token", "after", "day", "target_url", "external_id", "external_ids", "file"),
+        # Other filters than those of a token; agents and periods beside whole absences.
+        *("agent_id", "service_id", "organisation_id", "absences"),
     ),
     "past": ("expires_at",),
+    # Rules between two values that have a code.
+    "several_targets": None,
+    "noon_outside_day": None,
+    "given_with_period": None,
+    "half_of_one_day": None,
+    "not_yours": None,
+    "on_holiday": None,
+    "contradiction": None,
+    "too_many": None,
+    "period_too_long": None,
+    "other_agent": None,
     "empty": ("resources", "organisations"),
 }
 # Rules between two values have a sentence for a code (contract 1.10).
@@ -47,6 +66,9 @@ SENTENCES = (
     "doit être après le début.",
     "ne peut pas être avant 2018",
     "ne peut pas être dans plus de 5 ans",
+    "Le début de la récurrence ne correspond pas au premier jour.",
+    "La fin de la récurrence doit être après le premier jour.",
+    "pas possible avec une indisponibilité de plusieurs jours",
 )
 
 
