@@ -240,6 +240,8 @@ def updating(world: World, a: Person, absence: str, sent: Mapping[str, Any]) -> 
     if absence not in visible_absences(world, a):
         return 403, {}
     leave = world.absences[absence]
+    if "title" in sent and not informed(world, a, leave):
+        return 422, {}  # nobody tries out what a private absence is called
     changes = {name: sent[name] for name in ("title", "organisation") if name in sent}
     if changes.get("organisation") not in (None, *org(world.person(leave.agent))):
         return 422, {}

@@ -263,7 +263,7 @@ class Settled:
                 after = self.written() if method in WRITES else {}
             rows = before.keys() | after.keys()
             answer.changed = {
-                row: (before.get(row), after.get(row)) for row in rows if before.get(row) != after.get(row)
+                row: (before.get(row), after.get(row)) for row in sorted(rows) if before.get(row) != after.get(row)
             }
             assert not answer.changed or answer.status_code < 300, (caller, kind, method, path, answer.changed)
             self.answers += 1

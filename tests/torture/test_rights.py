@@ -277,8 +277,9 @@ def _absences_changed(settled: Settled, caller: Person, dice: random.Random) -> 
     for name, row in settled.absences.items():
         for verb in ("PUT", "PATCH"):
             answer = settled.ask(who, verb, "absences/<pk>", row.pk, body={"title": "Autre"})
-            assert answer.status_code == (200 if name in visible else 403), (who, verb, name)
-            assert set(answer.changed) == ({("absence", row.pk)} if name in visible else set())
+            known = oracle.informed(world, caller, world.absences[name])
+            assert answer.status_code == ((200 if known else 422) if name in visible else 403), (who, verb, name)
+            assert set(answer.changed) == ({("absence", row.pk)} if name in visible and known else set())
         # The address, the query and the body name different absences, agents and organisations.
         meant: list[dict[str, Any]] = _scattered(
             dice,
@@ -380,9 +381,10 @@ def _occurrences_changed(settled: Settled, caller: Person, dice: random.Random) 
             answer = settled.ask(
                 caller.name, verb, route, {"pk": row.pk, "day": day}, query=query, body={"title": "Autre"}
             )
-            done = 204 if verb == "DELETE" else 200
+            known = verb == "DELETE" or oracle.informed(settled.world, caller, settled.world.absences[name])
+            done = 204 if verb == "DELETE" else 200 if known else 422
             assert answer.status_code == (done if name in visible else 403), (caller.name, verb, name)
-            assert set(answer.changed) == ({("absence", row.pk)} if name in visible else set())
+            assert set(answer.changed) == ({("absence", row.pk)} if name in visible and known else set())
             # Whether a day is one of an absence's is told to whoever sees it.
             other = settled.ask(caller.name, verb, route, {"pk": row.pk, "day": "1999-01-01"}, body={"title": "Autre"})
             assert other.status_code == (404 if name in visible else 403), (caller.name, verb, name)
@@ -496,7 +498,8 @@ def _absences_by_name(settled: Settled, caller: Person, dice: random.Random) -> 
                 assert settled.ask(who, verb, route, at).status_code == expected, (who, name)
             answer = settled.ask(who, "PUT", route, at, body={"title": "Autre"})
             assert answer.status_code == (422 if expected == 404 else expected), (who, name, answer.content)
-            assert set(answer.changed) == ({("absence", row.pk)} if within else set()), (who, name)
+            known = oracle.informed(world, caller, world.absences[name])
+            assert set(answer.changed) == ({("absence", row.pk)} if within and known else set()), (who, name)
             answer = settled.ask(who, "DELETE", route, at)
             assert answer.status_code == (204 if within else expected), (who, name)
             assert set(answer.changed) == ({("absence", row.pk)} if within else set()), (who, name)
