@@ -13,8 +13,9 @@ from rest_framework.response import Response
 from rest_framework.routers import DefaultRouter
 
 from absences import ical
-from absences.models import Absence, fold
+from absences.models import Absence
 from agents.models import Agent, Organisation
+from rdv.api.folding import fold
 
 PARIS = ZoneInfo("Europe/Paris")
 
