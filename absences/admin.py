@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from agents.admin.base import HouseAdmin, HouseInline, LinkFilter, RowForm
 from agents.models import Agent, Organisation
 from agents.models.privacy import MAY_KNOW, Concealing
+from rdv.api.folding import fold
 from rdv.api.times import PARIS
 
 from .feeds import admin as _of_feeds  # noqa: F401 - registers its page
@@ -196,7 +197,8 @@ class AbsenceAdmin(_KnownToSome):
         for word in search_term.split():
             rows = Absence.objects.all()
             known = rows.known_to_all() if request.user.has_perm(MAY_KNOW) else rows.known_by(None)
-            titled = known.titled(word).values("pk")
+            folded = fold(word)
+            titled = (known.titled(folded) if folded else known.none()).values("pk")
             queryset = queryset.filter(Q(pk__in=titled) | Q(agent__in=Agent.objects.matching(word)))
         return queryset, False
 

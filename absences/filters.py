@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
-import django_filters
 from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Organisation
-from rdv.api.filters import IdFilter, MomentFilter, TextFilter
+from rdv.api.filters import (
+    FoldedTextFilter,
+    IdFilter,
+    InstantFilter,
+    MomentFilter,
+    TextFilter,
+    WireFilter,
+    WireFilters,
+)
 from rdv.api.messages import not_among
 from rdv.api.schema import choice
-from rdv.api.times import PARIS
+from rdv.api.statements import Numbers, Parameter
 
 from .models import Absence, AbsenceQuerySet, ExternalId, Kind
-
-# Nothing changed earlier; the first moments of the calendar have no equal in UTC.
-LONG_AGO = datetime.datetime.fromisoformat("1970-01-01")
 
 
 class _KindField(forms.Field):
@@ -31,14 +36,39 @@ class _KindField(forms.Field):
         return str(value)
 
 
-class KindFilter(django_filters.Filter):
+class KindFilter(WireFilter):
     """One of the kinds. Absent or empty: no filter."""
 
     field_class = _KindField
     schema = choice(*Kind.values, "")
 
 
-class AbsenceFilters(django_filters.FilterSet):
+class _ExternalIdField(forms.Field):
+    def clean(self, value: Any) -> tuple[str, str] | None:
+        given = TextFilter.field_class().clean(value)
+        if given is None:
+            return None
+        system, _colon, number = given.partition(":")
+        return system, number
+
+
+class ExternalIdFilter(TextFilter):
+    """A name that a system gave, `system:value`; a pair for the method."""
+
+    field_class = _ExternalIdField
+
+    def to_come(self, name: str) -> tuple[Any, Any]:
+        return Parameter(f"filter:{name}:system", self.column), Parameter(f"filter:{name}:value", self.column)
+
+    def filling(self, name: str, value: tuple[str, str]) -> dict[str, Any]:
+        return {f"filter:{name}:system": value[0], f"filter:{name}:value": value[1]}
+
+
+# Beside the filters: of the absences that recur, those that touch the period.
+AGAIN = "again"
+
+
+class AbsenceFilters(WireFilters):
     """Each narrows the list; together they are combined with "and". Moments are DATE or DATETIME (see `read_moment`).
 
     `from`, `to`: absences with an occurrence that overlaps the period, both days included when they are dates;
@@ -60,12 +90,14 @@ class AbsenceFilters(django_filters.FilterSet):
         method="starting_from", help_text=_("Qui commencent, la première fois, alors ou après.")
     )
     starts_before = MomentFilter(method="starting_until", help_text=_("Qui commencent, la première fois, avant."))
-    changed_since = MomentFilter(method="changed", help_text=_("Créées ou changées alors ou après."))
-    title = TextFilter(
+    changed_since = InstantFilter(
+        field_name="updated_at", lookup_expr="gte", help_text=_("Créées ou changées alors ou après.")
+    )
+    title = FoldedTextFilter(
         method="titled", help_text=_("Dont le titre contient cela, sans égard à la casse ni aux accents.")
     )
     kind = KindFilter(method="of_kind", help_text=_("De ce genre, pour qui peut le savoir."))
-    external_id = TextFilter(
+    external_id = ExternalIdFilter(
         method="named",
         help_text=_("Qu'un autre système appelle ainsi : système:identifiant, comme rh:A-2026-17."),
     )
@@ -80,14 +112,22 @@ class AbsenceFilters(django_filters.FilterSet):
     def of_organisation(self, queryset: AbsenceQuerySet, name: str, value: int) -> QuerySet[Absence]:
         return queryset.of_organisation(Organisation.objects.within_reach_of(self.request.user).filter(pk=value))
 
-    def filter_queryset(self, queryset: AbsenceQuerySet) -> QuerySet[Absence]:
-        """With the two ends of the period held against each occurrence together, after the filters that cost less."""
-        narrowed: AbsenceQuerySet = super().filter_queryset(queryset)
-        start, end = (self.form.cleaned_data[name] for name in ("from", "to"))
-        return narrowed if start is end is None else narrowed.overlapping(start, end)
+    @classmethod
+    def filling(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        again = {AGAIN: values[AGAIN]} if AGAIN in values else {}
+        return super().filling({name: value for name, value in values.items() if name != AGAIN}) | again
+
+    def to_come(self, name: str) -> Any:
+        return Parameter(AGAIN, Numbers()) if name == AGAIN else super().to_come(name)
+
+    def narrowed(self, values: Mapping[str, Any]) -> Any:
+        """With the two ends of the period held against each absence together."""
+        rows = super().narrowed({name: value for name, value in values.items() if name != AGAIN})
+        start, end = values.get("from"), values.get("to")
+        return rows if start is end is None else rows.touching(start, end, values.get(AGAIN))
 
     def period(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
-        return queryset  # see filter_queryset
+        return queryset  # see narrowed
 
     def starting_from(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
         return queryset.starting_from(value)
@@ -95,14 +135,11 @@ class AbsenceFilters(django_filters.FilterSet):
     def starting_until(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
         return queryset.starting_before(value)
 
-    def changed(self, queryset: AbsenceQuerySet, name: str, value: datetime.datetime) -> QuerySet[Absence]:
-        return queryset.filter(updated_at__gte=max(value, LONG_AGO).replace(tzinfo=PARIS))
-
     def of_kind(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
         return queryset.of_kind(value)
 
-    def named(self, queryset: AbsenceQuerySet, name: str, value: str) -> QuerySet[Absence]:
-        system, _colon, number = value.partition(":")
+    def named(self, queryset: AbsenceQuerySet, name: str, value: tuple[str, str]) -> QuerySet[Absence]:
+        system, number = value
         names = ExternalId.objects.visible_to(self.request.user).filter(system=system, value=number)
         return queryset.filter(pk__in=names.values("absence"), hidden=0)
 

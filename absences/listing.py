@@ -8,22 +8,48 @@ themselves when they are many, along the list's own index, which meets a visible
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 from django.db.models import Case, Q, QuerySet, Subquery, Sum, When, Window
 
 from agents.models import Agent
+from rdv.api.filters import NOTHING, MomentToCome
+from rdv.api.narrowing import Narrowing
 from rdv.api.pagination import Reading
 from rdv.api.sorting import Order
 from rdv.api.statements import Numbers, Parameter, Statement
 
 from .models import Absence
+from .models.absence import recurring_in
 from .serializers import COLUMNS
 
 FEW = 1000
+
+
+@lru_cache(maxsize=256)
+def _recurring(narrowing: Narrowing, bounds: frozenset[str]) -> Statement:
+    def build() -> QuerySet[Any]:
+        start, end = (MomentToCome(name) if name in bounds else None for name in ("from", "to"))
+        rows: Any = narrowing.rows()
+        return cast("QuerySet[Any]", rows.recurring_about(start, end).order_by().values_list("pk", *Absence.SERIES))
+
+    return Statement(build, planned=False)
+
+
+def recurring(view: Any, values: Mapping[str, Any], words: Sequence[str]) -> list[int]:
+    """Of the absences that recur and that a list of `view` shows, narrowed by all else, those that touch the period of
+    `values`.
+    """
+    period = values.keys() & {"from", "to"}
+    others = {name: value for name, value in values.items() if name not in period}
+    if NOTHING in others.values():
+        return []
+    filling = Narrowing.of(view, values, words).filling(view.request.user, values, words)
+    rows = _recurring(Narrowing.of(view, others, words), frozenset(period)).run(**filling)
+    return recurring_in(rows, values.get("from"), values.get("to"))
 
 
 @lru_cache

@@ -6,9 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import django_filters
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,18 +17,18 @@ from agents.serializers import SAMPLE_AGENT, render_agent
 from rdv.api.conditional import PreconditionFailed, refuse_stale
 from rdv.api.described import DescribedView
 from rdv.api.errors import Forbidden, Invalid, NotFound, WireError
-from rdv.api.filters import IdFilter, MomentFilter
+from rdv.api.filters import IdFilter, InstantFilter, WireFilters
 from rdv.api.idempotency import BadKey, InProgress, Reused
 from rdv.api.messages import MUST_EXIST, blank
+from rdv.api.narrowing import NarrowedAlike
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Operation
 from rdv.api.renderers import Representation
 from rdv.api.schema import DAY, INSTANT, TIME, Shape, any_of, choice, flag, integer, named, nullable, text
-from rdv.api.times import PARIS, wire_datetime
+from rdv.api.times import wire_datetime
 from rdv.api.views import ResourceViewSet
 
 from .errors import AlreadyThere, Overlaps
-from .filters import LONG_AGO
 from .models import Absence, DeletedAbsence, Kind, Overlapping, Period
 from .models.overlaps import strictly
 from .serializers import ABSENCE, with_warnings
@@ -125,23 +123,18 @@ DELETED = Representation(
 )
 
 
-class DeletedFilters(django_filters.FilterSet):
+class DeletedFilters(WireFilters):
     """Each narrows the list; together they are combined with "and"."""
 
     agent_id = IdFilter(field_name="agent_id", help_text=_("De cet agent."))
-    deleted_since = MomentFilter(method="since", help_text=_("Supprimées alors ou après."))
+    deleted_since = InstantFilter(field_name="deleted_at", lookup_expr="gte", help_text=_("Supprimées alors ou après."))
 
     class Meta:
         model = DeletedAbsence
         fields = ()
 
-    def since(
-        self, queryset: QuerySet[DeletedAbsence], name: str, value: datetime.datetime
-    ) -> QuerySet[DeletedAbsence]:
-        return queryset.filter(deleted_at__gte=max(value, LONG_AGO).replace(tzinfo=PARIS))
 
-
-class DeletedAbsences(ResourceViewSet):
+class DeletedAbsences(NarrowedAlike, ResourceViewSet):
     """`/absences/deleted`."""
 
     group = Absences.group

@@ -17,7 +17,8 @@ from rdv.api.asking import Asked
 from rdv.api.described import LIST_HEADERS
 from rdv.api.errors import NotFound, WireError
 from rdv.api.models import KeptAnswer
-from rdv.api.pagination import META, PAGE_SIZE, Page, Reading
+from rdv.api.narrowing import NarrowedAlike
+from rdv.api.pagination import META, PAGE_SIZE, Fetch, Page, Reading
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Group, Operation
 from rdv.api.registry import Parameter as Sent
@@ -28,7 +29,7 @@ from rdv.api.views import ResourceViewSet
 
 from . import listing
 from .errors import Overlaps
-from .filters import AbsenceFilters
+from .filters import AGAIN, AbsenceFilters
 from .models import Absence, DeletedAbsence, Overlapping
 from .models.overlaps import hold_agent_of, strictly
 from .serializers import ABSENCE, AbsenceSerializer, with_warnings
@@ -69,7 +70,7 @@ LISTED = Answer(
 )
 
 
-class Absences(ResourceViewSet):
+class Absences(NarrowedAlike, ResourceViewSet):
     group = Group("absences", _("Absences"), _("Les périodes pendant lesquelles un agent n'est pas là."))
     operations = {
         "list": Described(
@@ -203,6 +204,13 @@ class Absences(ResourceViewSet):
 
     def fetch_visible(self, start: int, size: int, key: Sequence[Any] | None) -> tuple[int, Sequence[tuple[Any, ...]]]:
         return listing.fetch(self.request.user, self.asked.reading, start, size, key)
+
+    def fetch_narrowed(self, values: Mapping[str, Any], words: Sequence[str] | None) -> Fetch:
+        """Of a period, those that recur are looked at first, each by itself: one more query."""
+        if "from" in values or "to" in values:
+            again = listing.recurring(self, values, words or ())
+            values = {**values, AGAIN: again} if again else values
+        return super().fetch_narrowed(values, words)
 
     @classmethod
     def as_shown_to(cls, caller: Any) -> models.QuerySet[Absence]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from rdv.api.filters import IdFilter
+from rdv.api.filters import IdFilter, WireFilters
 
 from .models import Agent, Organisation
 
 
-class AgentFilters(django_filters.FilterSet):
+class AgentFilters(WireFilters):
     """`organisation_id`: the visible agents who have a role there; out of the caller's reach, nobody."""
 
     organisation_id = IdFilter(

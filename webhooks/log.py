@@ -7,19 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import django_filters
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from rdv.api.errors import Forbidden, WireError
-from rdv.api.filters import IdFilter, MomentFilter, TextFilter, asks_for_less, filtered
+from rdv.api.filters import IdFilter, InstantFilter, TextFilter, WireFilters, filtered
 from rdv.api.pagination import Fetch
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Answer, Described, Example, Group, Operation, Parameter
 from rdv.api.renderers import Representation
 from rdv.api.schema import INSTANT, Shape, array, choice, integer, named, nullable, obj, text
-from rdv.api.times import PARIS, wire_datetime
+from rdv.api.times import wire_datetime
 from rdv.api.views import ResourceViewSet
 
 from .models import Attempt, Delivery, Event, WebhookEndpoint
@@ -113,7 +112,7 @@ DELIVERY = Representation(
 )
 
 
-class DeliveryFilters(django_filters.FilterSet):
+class DeliveryFilters(WireFilters):
     """Each narrows the list; `from`, `to`: of what happened in that period, both days included when they are dates."""
 
     state = TextFilter(
@@ -124,21 +123,17 @@ class DeliveryFilters(django_filters.FilterSet):
     )
     event_id = TextFilter(field_name="event__name", help_text=_("Celui de cet événement."))
     model = TextFilter(field_name="event__model", help_text=_("D'objets de ce genre : Absence, Agent…"))
-    to = MomentFilter(method="until", end_of_day=True, help_text=_("Jusqu'à ce jour ou ce moment."))
+    to = InstantFilter(
+        field_name="created_at", lookup_expr="lt", end_of_day=True, help_text=_("Jusqu'à ce jour ou ce moment.")
+    )
 
     class Meta:
         model = Delivery
         fields = ()
 
-    def since(self, queryset: Any, name: str, value: datetime.datetime) -> Any:
-        return queryset.filter(created_at__gte=_instant(value))
-
-    def until(self, queryset: Any, name: str, value: datetime.datetime) -> Any:
-        return queryset.filter(created_at__lt=_instant(value))
-
 
 # "from" is a word of Python, so it cannot be declared like the others.
-SINCE = MomentFilter(method="since", help_text=_("Depuis ce jour ou ce moment."))
+SINCE = InstantFilter(field_name="created_at", lookup_expr="gte", help_text=_("Depuis ce jour ou ce moment."))
 DeliveryFilters.base_filters["from"] = SINCE
 
 
@@ -147,13 +142,6 @@ class ReplayFilters(DeliveryFilters):
 
 
 ReplayFilters.base_filters["from"] = SINCE
-
-
-FIRST, LAST = datetime.datetime.fromisoformat("1970-01-01"), datetime.datetime.fromisoformat("9999-01-01")
-
-
-def _instant(moment: datetime.datetime) -> datetime.datetime:
-    return min(max(moment, FIRST), LAST).replace(tzinfo=PARIS)
 
 
 class Deliveries(ResourceViewSet):
@@ -251,7 +239,7 @@ class Deliveries(ResourceViewSet):
 
     def _send_again(self, pk: str) -> Response:
         deliveries = Delivery.objects.filter(endpoint=self._endpoint(pk)).exclude(state=Delivery.State.PENDING)
-        if asks_for_less(ReplayFilters, self.params):
+        if ReplayFilters.asked(self.params):
             deliveries = filtered(deliveries, ReplayFilters, self.params, self.request)
         else:
             deliveries = deliveries.filter(state=Delivery.State.FAILED)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from typing import Any, cast
 
-import django_filters
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +17,7 @@ from rest_framework.response import Response
 from agents.models import Organisation
 from rdv.api.conditional import refuse_stale
 from rdv.api.errors import Forbidden, Invalid, RecordNotFound, WireError
-from rdv.api.filters import TextFilter
+from rdv.api.filters import TextFilter, WireFilters
 from rdv.api.messages import TOO_LONG, blank
 from rdv.api.pagination import Fetch
 from rdv.api.parsers import MAX_ID, leading_integer
@@ -69,7 +68,7 @@ class EndpointNotFound(RecordNotFound):
         return {"success": False, "errors": [f"Couldn't find WebhookEndpoint with 'id'={self.key}"]}
 
 
-class WebhookEndpointFilters(django_filters.FilterSet):
+class WebhookEndpointFilters(WireFilters):
     target_url = TextFilter(field_name="target_url", help_text=_("De cette adresse exactement."))
 
     class Meta:

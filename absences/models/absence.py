@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import StrIndex
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +18,6 @@ from agents.models.privacy import UNAVAILABLE
 from agents.models.recorded import BOOKKEEPING
 from agents.signals import agent_left
 from rdv.api.folded import FoldedField, Folding
-from rdv.api.folding import fold
 from rdv.api.messages import BLANK
 from rdv.api.statements import EpochSeconds, SavedAlike
 from rdv.api.times import PARIS, validate_time_zone
@@ -37,6 +35,15 @@ TOO_FAR = _("ne peut pas être dans plus de 5 ans")
 TOO_LONG_AGO = _("ne peut pas être avant 2018")
 
 _PRESENT = {"null": BLANK, "blank": BLANK}
+
+
+def recurring_in(
+    rows: Iterable[Sequence[Any]], start: datetime.datetime | None, end: datetime.datetime | None
+) -> list[int]:
+    """Of absences that recur, as tuples of their id and of `Absence.SERIES`, the ids of those that have an occurrence
+    between two naive civil datetimes of their own zone; None: no bound.
+    """
+    return [pk for pk, *columns in rows if any(occurrences(Series.of(*columns), start, end, limit=1))]
 
 
 class AbsenceQuerySet(models.QuerySet["Absence"]):
@@ -90,30 +97,35 @@ class AbsenceQuerySet(models.QuerySet["Absence"]):
 
         With one query: of those that recur each is looked at by itself.
         """
-        once, again = Q(rrule=""), self.filter(rrule__gt="")
+        again = self.recurring_about(start, end).order_by().values_list("pk", *Absence.SERIES)
+        return self.touching(start, end, recurring_in(again, start, end) or None)
+
+    def recurring_about(self, start: datetime.datetime | None, end: datetime.datetime | None) -> AbsenceQuerySet:
+        """Those that recur and may have an occurrence in the period, as far as the database can tell."""
+        again = self.filter(rrule__gt="")
+        if start is not None:
+            again = again.filter(Q(recurs_until=None) | Q(recurs_until__gte=start.date()))
+        if end is not None:
+            # An occurrence may have been moved before the first one.
+            again = again.filter(Q(first_day__lte=end.date()) | Q(overrides__isnull=False))
+        return again
+
+    def touching(
+        self, start: datetime.datetime | None, end: datetime.datetime | None, again: Any = None
+    ) -> AbsenceQuerySet:
+        """Those that happen once, and overlap the period; and those that recur whose ids are `again`, if any."""
+        once = Q(rrule="")
         if start is not None:
             day, time = start.date(), start.time()
             once &= Q(end_day__gt=day) | Q(end_day=day, end_time__gt=time)
-            again = again.filter(Q(recurs_until=None) | Q(recurs_until__gte=day))
         if end is not None:
             day, time = end.date(), end.time()
             once &= Q(first_day__lt=day) | Q(first_day=day, start_time__lt=time)
-            # An occurrence may have been moved before the first one.
-            again = again.filter(Q(first_day__lte=day) | Q(overrides__isnull=False))
-        found = [
-            pk
-            for pk, *columns in again.order_by().values_list("pk", *Absence.SERIES)
-            if any(occurrences(Series.of(*columns), start, end, limit=1))
-        ]
-        return self.filter(once | Q(pk__among=found)) if found else self.filter(once)
+        return self.filter(once if again is None else once | Q(pk__among=again))
 
-    def titled(self, text: str) -> AbsenceQuerySet:
-        """Those whose title, as it is shown, contains `text`, accents and case aside."""
-        folded = fold(text)
-        if not folded:  # of accents alone nothing is left, and every title would contain it
-            return self.none()
-        # Not LIKE: SQLite refuses long patterns.
-        return self._known().alias(place=StrIndex("shown_title", Value(folded))).filter(place__gt=0)
+    def titled(self, folded: Any) -> AbsenceQuerySet:
+        """Those whose title, as it is shown, contains a text that is folded, and not empty."""
+        return self._known().filter(shown_title__holds=folded)
 
     def searched(self, words: Collection[str]) -> AbsenceQuerySet:
         """Those with each of `words`, which are folded, in the title, or in a name or the email of the agent."""

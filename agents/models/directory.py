@@ -164,8 +164,8 @@ class ServiceQuerySet(models.QuerySet["Service"]):
         at_work = AgentRole.objects.filter(
             agent__services=OuterRef("pk"), agent__deleted_at=None, organisation__among=agent.reach.whole
         )
-        own = agent.reach.services if agent.reach.basic else []
-        return self.filter(Exists(at_work) | Q(pk__among=own))
+        basic = Exists(Organisation.objects.filter(pk__among=agent.reach.basic))
+        return self.filter(Exists(at_work) | Q(basic, pk__among=agent.reach.services))
 
     def searched(self, words: Collection[str]) -> ServiceQuerySet:
         """Those with each of `words`, which are folded, in one of the names."""

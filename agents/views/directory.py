@@ -10,11 +10,12 @@ from agents.filters import AgentFilters
 from agents.models import Agent, Organisation, Service
 from agents.serializers import AGENT, ORGANISATION, SERVICE, OrganisationSerializer
 from rdv.api.errors import RecordNotFound
+from rdv.api.narrowing import NarrowedAlike
 from rdv.api.registry import Described, Example, Group
 from rdv.api.views import ResourceViewSet
 
 
-class Agents(ResourceViewSet):
+class Agents(NarrowedAlike, ResourceViewSet):
     group = Group("agents", _("Agents"), _("Les agents que l'on voit, et dont on gère donc les absences."))
     operations = {
         "list": Described(
@@ -44,7 +45,7 @@ class Agents(ResourceViewSet):
     }
 
 
-class Organisations(ResourceViewSet):
+class Organisations(NarrowedAlike, ResourceViewSet):
     group = Group("organisations", _("Organisations"), _("Les lieux d'un territoire où travaillent des agents."))
     operations = {
         "list": Described(
@@ -87,7 +88,7 @@ class Organisations(ResourceViewSet):
         return RecordNotFound(cls.representation.singular, pk)
 
 
-class Services(ResourceViewSet):
+class Services(NarrowedAlike, ResourceViewSet):
     group = Group("services", _("Services"), _("Les métiers des agents : PMI, service social, secrétariat…"))
     operations = {
         "list": Described(

@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-import django_filters
 from django.db.models import Case, Exists, OuterRef, QuerySet, When
 from django.utils.translation import gettext_lazy as _
 
@@ -14,11 +13,11 @@ from agents import shapes
 from agents.models import RecordEntry
 from agents.models.privacy import UNAVAILABLE, told_of
 from agents.models.record import concealed
-from rdv.api.filters import IdFilter, MomentFilter, TextFilter
+from rdv.api.filters import IdFilter, InstantFilter, TextFilter, WireFilters
 from rdv.api.pagination import Fetch
 from rdv.api.registry import Described, Example, Group
 from rdv.api.renderers import Representation
-from rdv.api.times import PARIS, wire_datetime
+from rdv.api.times import wire_datetime
 from rdv.api.views import ResourceViewSet
 
 COLUMNS = (
@@ -28,8 +27,6 @@ COLUMNS = (
     *("address", "request_id", "method", "route", "agent_id", "organisation_id", "confidential"),
 )
 AGENT, CONFIDENTIAL = COLUMNS.index("agent_id"), len(COLUMNS) - 1
-# Nothing was recorded before, nor will be after; the ends of the calendar have no equal in UTC.
-FIRST, LAST = datetime.datetime.fromisoformat("1970-01-01"), datetime.datetime.fromisoformat("9999-01-01")
 
 
 def render_entry(
@@ -102,7 +99,7 @@ ENTRY = Representation(
 )
 
 
-class RecordFilters(django_filters.FilterSet):
+class RecordFilters(WireFilters):
     """Each narrows the list; together they are combined with "and". `from`, `to`: what was recorded in that period,
     both days included when they are dates. `agent_id`: whose matter it is.
     """
@@ -115,25 +112,17 @@ class RecordFilters(django_filters.FilterSet):
     object_id = IdFilter(field_name="object_id", help_text=_("Ce qui est touché."))
     action = TextFilter(field_name="action", help_text=_("Ce qui a été fait : created, updated, deleted…"))
     agent_id = IdFilter(field_name="agent_id", help_text=_("L'agent que cela concerne."))
-    to = MomentFilter(method="until", end_of_day=True, help_text=_("Jusqu'à ce jour ou ce moment."))
+    to = InstantFilter(field_name="at", lookup_expr="lt", end_of_day=True, help_text=_("Jusqu'à ce jour ou ce moment."))
 
     class Meta:
         model = RecordEntry
         fields = ()
 
-    def since(self, queryset: QuerySet[RecordEntry], name: str, value: datetime.datetime) -> QuerySet[RecordEntry]:
-        return queryset.filter(at__gte=_instant(value))
-
-    def until(self, queryset: QuerySet[RecordEntry], name: str, value: datetime.datetime) -> QuerySet[RecordEntry]:
-        return queryset.filter(at__lt=_instant(value))
-
 
 # "from" is a word of Python, so it cannot be declared like the others.
-RecordFilters.base_filters["from"] = MomentFilter(method="since", help_text=_("Depuis ce jour ou ce moment."))
-
-
-def _instant(moment: datetime.datetime) -> datetime.datetime:
-    return min(max(moment, FIRST), LAST).replace(tzinfo=PARIS)
+RecordFilters.base_filters["from"] = InstantFilter(
+    field_name="at", lookup_expr="gte", help_text=_("Depuis ce jour ou ce moment.")
+)
 
 
 # The record grows for ever, and what an admin sees of it: it is counted so far, and no further.

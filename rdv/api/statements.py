@@ -120,10 +120,14 @@ class EpochSeconds(Func):
 
 
 class Statement:
-    """What `build()` returns, a queryset with `Parameter`s in it, compiled at its first run on each database."""
+    """What `build()` returns, a queryset with `Parameter`s in it, compiled at its first run on each database.
 
-    def __init__(self, build: Callable[[], QuerySet[Any]]) -> None:
+    PostgreSQL plans for it once too, unless that is best done anew, as how much is found depends on the values.
+    """
+
+    def __init__(self, build: Callable[[], QuerySet[Any]], *, planned: bool = True) -> None:
         self.build = build
+        self.planned = planned
 
     def run(self, using: str = DEFAULT_DB_ALIAS, **values: Any) -> Iterable[tuple[Any, ...]]:
         """The rows, as tuples of the queryset's `values_list`, with `values` in the places of its parameters."""
@@ -142,7 +146,7 @@ class Statement:
             place.prepared(values[place.name], connection) if isinstance(place, Parameter) else place
             for place in compiler.places
         )
-        with _cursor(connection) as cursor:
+        with _cursor(connection) if self.planned else connection.cursor() as cursor:
             cursor.execute(compiler.prepared_sql, parameters)
             rows = cursor.fetchall()
         return map(tuple, compiler.apply_converters(rows, compiler.readers)) if compiler.readers else rows

@@ -38,7 +38,6 @@ from .errors import (
     Unauthenticated,
     WireError,
 )
-from .filters import asks_for_less, filtered
 from .messages import TOO_LONG
 from .models import KeptAnswer
 from .pagination import Fetch, Reading, paginate, rows_of
@@ -240,14 +239,9 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
             asked = self.asked = self._permitted(asked_of_a_list(self.params, asked, view=type(self)))
         asked = self.asked = self.widened(asked)
         fetch: Fetch = self.fetch_visible
-        narrower = bool(self.filters) and asks_for_less(self.filters, self.params)
+        narrower = bool(self.filters) and self.filters.asked(self.params)
         if narrower or asked.words is not None:
-            rows: Any = self.model.objects.visible_to(request.user)
-            if narrower:
-                rows = filtered(rows, self.filters, self.params, request)
-            if asked.words is not None:
-                rows = rows.searched(asked.words) if asked.words else rows.none()
-            fetch = self.rows(rows)
+            fetch = self.fetch_narrowed(self.filters.read(self.params) if narrower else {}, asked.words)
         page = paginate(self.params, fetch, asked.reading)
         body = {self.representation.plural: self._shown(page.rows), "meta": page.meta()}
         return Response(body, headers=page.headers(request))
@@ -320,6 +314,15 @@ class ResourceViewSet(DescribedResource, WireView, ViewSet):
         says it here.
         """
         return self.rows(self.model.objects.visible_to(self.request.user))(start, size, key)
+
+    def fetch_narrowed(self, values: Mapping[str, Any], words: Sequence[str] | None) -> Fetch:
+        """The same of a list that is narrowed by the `values` of its filters and by `words`, if not None."""
+        rows: Any = self.model.objects.visible_to(self.request.user)
+        if values:
+            rows = self.filters(queryset=rows, request=self.request).narrowed(values)
+        if words is not None:
+            rows = rows.searched(words) if words else rows.none()
+        return self.rows(rows)
 
     def rows(self, queryset: Any) -> Fetch:
         """How rows of a list are counted and read."""
