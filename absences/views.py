@@ -15,7 +15,8 @@ from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRI
 from agents.models import Agent
 from rdv.api.asking import Asked
 from rdv.api.described import LIST_HEADERS
-from rdv.api.errors import NotFound, WireError
+from rdv.api.errors import Invalid, NotFound, WireError
+from rdv.api.messages import not_among
 from rdv.api.models import KeptAnswer
 from rdv.api.narrowing import NarrowedAlike
 from rdv.api.pagination import META, PAGE_SIZE, Fetch, Page, Reading
@@ -70,6 +71,9 @@ LISTED = Answer(
 )
 
 
+WITH_OCCURRENCES = ("true", "false")
+
+
 class Absences(NarrowedAlike, ResourceViewSet):
     group = Group("absences", _("Absences"), _("Les périodes pendant lesquelles un agent n'est pas là."))
     operations = {
@@ -81,7 +85,7 @@ class Absences(NarrowedAlike, ResourceViewSet):
                 Sent(
                     "occurrences",
                     _("`true` : avec chaque absence, ses occurrences de la période de from à to, 100 au plus."),
-                    choice("true", "false", ""),
+                    choice(*WITH_OCCURRENCES, ""),
                 ),
             ),
             answers={200: LISTED},
@@ -160,7 +164,10 @@ class Absences(NarrowedAlike, ResourceViewSet):
     window: Window | None = None
 
     def list(self, request: Request) -> Response:
-        if self.params.text("occurrences") == "true":
+        wanted = self.params.get("occurrences") or "false"
+        if wanted not in WITH_OCCURRENCES:
+            raise Invalid({"occurrences": [not_among(wanted, WITH_OCCURRENCES)]})
+        if wanted == "true":
             self.window = Window.asked(self.params)
         answer = super().list(request)
         if self.window:

@@ -191,6 +191,18 @@ def test_of_an_absence_that_is_not_there_or_not_in_sight(martine, sign_in, cast,
     assert sign_in(cast.etienne).get(f"/api/v1/absences/{weekly.pk}/occurrences").status_code == 403
 
 
+@pytest.mark.parametrize("query", ["occurrences=yes", "occurrences[]=true"])
+def test_a_list_with_neither_true_nor_false_is_refused(martine, query):
+    answer = martine.get(f"/api/v1/absences?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["error_messages"] == ["occurrences n'est pas inclus(e) dans la liste : true, false"]
+
+
+@pytest.mark.parametrize("query", ["occurrences=", "occurrences=false"])
+def test_a_list_without_them_is_as_ever(martine, weekly, query):
+    assert martine.get(f"/api/v1/absences?{query}").json() == martine.get("/api/v1/absences").json()
+
+
 def test_what_is_private_is_not_told_by_its_occurrences(sign_in, cast, weekly):
     weekly.private, weekly.overrides = True, {"2027-06-10": {"title": "Rendez-vous"}}
     weekly.save()
