@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -188,14 +188,14 @@ def _drafts(told: Iterable[Told]) -> Iterator[Draft]:
             formerly = _subscribed(source, endpoints[source.by_agent], was)
         new, former = {one.endpoint for one in places}, {one.endpoint for one in formerly}
         if left := [one for one in formerly if one.endpoint not in new]:
-            yield _draft(source, pk, DESTROYED, _as_it_was(change), left)
+            yield draft(source, pk, DESTROYED, _as_it_was(change), left)
         row = stored.get(source, {}).get(pk)
         if row is None:
             continue
         if joined := [one for one in places if one.endpoint not in former]:
-            yield _draft(source, pk, CREATED, row, joined)
+            yield draft(source, pk, CREATED, row, joined)
         if stayed := [one for one in places if one.endpoint in former]:
-            yield _draft(source, pk, UPDATED, row, stayed)
+            yield draft(source, pk, UPDATED, row, stayed)
 
 
 def _destroyed(change: _Change, endpoints: Mapping[bool, Places]) -> Iterator[Draft]:
@@ -204,7 +204,7 @@ def _destroyed(change: _Change, endpoints: Mapping[bool, Places]) -> Iterator[Dr
         places = _subscribed(change.source, endpoints[change.source.by_agent], change.keys[0])
         before = _Before(_as_it_was(change) if places else {}, places)
     if before.places:
-        yield _draft(change.source, change.pk, DESTROYED, before.row, before.places)
+        yield draft(change.source, change.pk, DESTROYED, before.row, before.places)
 
 
 def _as_it_was(change: _Change) -> Mapping[str, Any]:
@@ -217,7 +217,7 @@ def _as_it_was(change: _Change) -> Mapping[str, Any]:
     return change.source.of_instance(change.row, **former)
 
 
-def _draft(source: Source, pk: int, event: str, row: Mapping[str, Any], places: Sequence[Place]) -> Draft:
+def draft(source: Source, pk: int, event: str, row: Mapping[str, Any], places: Sequence[Place]) -> Draft:
     version = row.get("version")
     if version is not None and event == DESTROYED:
         version += 1  # its end is a change too
@@ -332,20 +332,6 @@ def _event(draft: Draft, now: datetime.datetime) -> Event:
         body=orjson.dumps({"data": draft.data, "meta": meta}).decode(),
         at=now,
     )
-
-
-def send_again(endpoint: WebhookEndpoint) -> int:
-    """Everything that `endpoint` subscribes to, as `created`, to it alone (contract 5.5); tells how many."""
-    place, count = Place(endpoint.pk, endpoint.organisation_id, endpoint.active), 0
-    for source in SOURCES:
-        if source.subscription not in endpoint.subscriptions:
-            continue
-        pks = list(source.of_organisation(endpoint.organisation_id))
-        for start in range(0, len(pks), BATCH):
-            rows = source.read(pks[start : start + BATCH])
-            drafts = [_draft(source, pk, CREATED, row, [place]) for pk, row in rows.items()]
-            count += len(publish([replace(draft, kept=False) for draft in drafts]))
-    return count
 
 
 def ping(endpoint: WebhookEndpoint) -> Delivery:

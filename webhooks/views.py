@@ -27,7 +27,7 @@ from rdv.api.schema import Shape, choice, integer, named, nullable, obj, text
 from rdv.api.turns import without_turn
 from rdv.api.views import ResourceViewSet
 
-from . import outbox
+from . import backfill, outbox
 from .models import Attempt, Delivery, WebhookEndpoint
 from .models.endpoint import LONGEST_SECRET, new_secret
 from .serializers import SHAPE, WEBHOOK_ENDPOINT, BooleanField, WebhookEndpointSerializer
@@ -304,7 +304,7 @@ class WebhookEndpoints(ResourceViewSet):
         if not endpoint.active:
             outbox.hold_back(endpoint)
         elif serializer.trigger_all:
-            outbox.send_again(endpoint)
+            backfill.ask(endpoint)
         return response
 
     def enable(self, request: Request, pk: str, organisation_id: str) -> Response:

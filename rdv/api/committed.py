@@ -168,6 +168,27 @@ def horizon(model: type[Committed], using: str = DEFAULT_DB_ALIAS) -> Horizon:
         _begin(life, using)
 
 
+# Whoever asks is not among them.
+UNDER_WAY = """
+    SELECT (SELECT min(one::text::bigint) FROM pg_snapshot_xip(snapshot) AS one),
+           pg_snapshot_xmax(snapshot)::text::bigint
+    FROM pg_current_snapshot() AS snapshot
+"""
+
+
+def under_way(using: str = DEFAULT_DB_ALIAS) -> tuple[int | None, int]:
+    """The numbers of the oldest other transaction that has written and is not over, None where there is none, and of
+    the next one to come. On SQLite, for one that writes: there is no other.
+    """
+    connection = connections[using]
+    if connection.vendor == "sqlite":
+        return None, 0
+    with connection.cursor() as cursor:
+        cursor.execute(UNDER_WAY)
+        oldest, next_one = cursor.fetchone()
+    return oldest, next_one
+
+
 def settle(using: str = DEFAULT_DB_ALIAS) -> None:
     """Has the first of all tables with places looked at, where there is one."""
     tables = set(connections[using].introspection.table_names())

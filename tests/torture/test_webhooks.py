@@ -46,6 +46,35 @@ for number in range(int(os.environ["FILL_ENDPOINTS"])):
             model="Absence", object_id=about, event="updated", object_version=versions[about], body=body)
         Delivery.objects.create(event=event, endpoint=endpoint, about=f"Absence:{about}")
 """
+FILL_TO_SEND_AGAIN = """
+import datetime, os
+from absences.models import Absence
+from agents.models import Agent, Organisation, Territory
+from webhooks import backfill
+from webhooks.models import WebhookEndpoint
+territory = Territory.objects.create(name="Banc", departement_number="99")
+organisation = Organisation.objects.create(name="MDS", territory=territory)
+agent = Agent.objects.create(email="banc@exemple.test", first_name="A", last_name="B")
+agent.roles.create(organisation=organisation, access_level="basic")
+day, hours = datetime.date(2026, 12, 1), dict(start_time=datetime.time(9), end_time=datetime.time(10))
+Absence.objects.bulk_create(
+    Absence(agent=agent, title="x", first_day=day, end_day=day, **hours) for _ in range(int(os.environ["FILL_EVENTS"]))
+)
+endpoint = WebhookEndpoint(organisation=organisation, target_url=os.environ["FILL_URL"], subscriptions=["absence"])
+endpoint.give_secret("secret-de-webhook")
+endpoint.save()
+backfill.ask(endpoint)
+"""
+MADE = """
+import json
+from absences.models import Absence
+from webhooks.models import Backfill, Delivery
+print(json.dumps({
+    "absences": list(Absence.objects.order_by("pk").values_list("pk", flat=True)),
+    "told": list(Delivery.objects.order_by("event__object_id").values_list("event__object_id", flat=True)),
+    "left": Backfill.objects.count() + Delivery.objects.exclude(state="delivered").count(),
+}))
+"""
 TALLY = """
 import json
 from django.db.models import Count
@@ -145,6 +174,43 @@ def test_workers_killed_while_they_send_lose_nothing(
     figure("events", len(ids))
     figure("requests", sum(ids.values()))
     figure("accepted twice, by the same id", sum(count > 1 for count in accepted.values()))
+
+
+def test_workers_killed_while_they_make_what_is_sent_again_make_each_once(
+    server: Server, tmp_path: Path, at_length: Any, figure: Callable[[str, Any], None]
+) -> None:
+    seed = os.environ.get("TORTURE_SEED") or str(random.SystemRandom().randrange(10**9))
+    dice = random.Random(seed)
+    kills, events = at_length(3, 40), at_length(1500, 30_000)
+    with Receiver(does=answers(204)) as receiver:
+        server.environment |= {"FILL_URL": receiver.url, "FILL_EVENTS": str(events)}
+        server.manage("shell", "-c", FILL_TO_SEND_AGAIN)
+        workers = Workers(server, tmp_path)
+        try:
+            workers.start()
+            workers.start()
+            for _ in range(kills):
+                began = len(receiver.requests)
+                until = time.monotonic() + 60
+                while len(receiver.requests) < began + 5 and time.monotonic() < until:
+                    time.sleep(0.01)
+                time.sleep(dice.uniform(0, 0.3))
+                workers.kill(dice)
+                workers.start()
+            until = time.monotonic() + at_length(120, 900)
+            made: dict[str, Any] = {"left": 1}
+            while made["left"]:
+                assert time.monotonic() < until, (seed, made["left"], workers.log.read_text())
+                time.sleep(2)
+                made = json.loads(server.manage("shell", "-v0", "-c", MADE))
+        finally:
+            codes = workers.stop()
+    assert codes == [0, 0], workers.log.read_text()
+    assert made["told"] == made["absences"], (seed, "each of them, and once")
+    assert all(received.verified for received in receiver.requests)
+    assert len({received.id for received in receiver.requests}) == events
+    figure("kills", kills)
+    figure("sent again", events)
 
 
 def _compare(seed: str, requests: list[Received], expected: list[list[str]]) -> None:

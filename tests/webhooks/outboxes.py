@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents.models import Organisation
 from tests.factories import OrganisationFactory
+from webhooks.backfill import advance
 from webhooks.delivery import worker as worker_module
 from webhooks.delivery.worker import Worker
 from webhooks.models import Delivery, Event, WebhookEndpoint
@@ -70,6 +71,14 @@ def work(patience: float = 0.5, **options: Any) -> Worker:
     worker = WorkerOfThisTest(sender=lambda: Sender(patience=patience), **options)
     asyncio.run(worker.run(until_idle=True))
     return worker
+
+
+def send_everything_again() -> int:
+    """What was asked for by those that were made or changed; how many batches."""
+    count = 0
+    while advance():
+        count += 1
+    return count
 
 
 def time_passes() -> None:

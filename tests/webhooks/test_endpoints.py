@@ -8,6 +8,8 @@ from agents.models import AgentRole, AgentTerritorialRole
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory, WebhookEndpointFactory
 from webhooks.models import Attempt, Delivery, Event, WebhookEndpoint
 
+from .outboxes import send_everything_again
+
 pytestmark = pytest.mark.usefixtures("now")
 
 SENT = {"target_url": "https://partenaire.test/hooks", "secret": "secret-de-webhook"}
@@ -213,6 +215,7 @@ def test_a_creation_sends_all_that_is_subscribed_to_as_created(cast, client, pat
     AbsenceFactory(agent=cast.etienne)
     names = ["absence", "organisation", "agent", "agent_role"]
     client.post(path, SENT | {"subscriptions": names})
+    send_everything_again()
     endpoint = WebhookEndpoint.objects.get()
     agents = [cast.martine, cast.bruno, cast.chloe, cast.sophie, cast.thierry]
     assert sorted(told(endpoint)) == sorted(
@@ -233,6 +236,7 @@ def test_what_is_sent_again_goes_to_that_endpoint_alone_and_is_no_change(cast, c
     before = WebhookEndpointFactory(organisation=cast.mds)
     AbsenceFactory(agent=cast.bruno)
     client.post(path, SENT)
+    send_everything_again()
     assert len(told(before)) == 1
     assert told(WebhookEndpoint.objects.latest("pk")) == [("Absence", "created")]
     assert [len(event.audience.all()) for event in Event.objects.order_by("pk")] == [1, 0]
@@ -243,6 +247,7 @@ def test_trigger_false_sends_nothing(cast, client, path, trigger):
     AbsenceFactory(agent=cast.bruno)
     client.post(path, SENT | {"trigger": trigger})
     client.patch(f"{path}/{WebhookEndpoint.objects.get().pk}", {"trigger": trigger, "secret": "autre"})
+    send_everything_again()
     assert not Event.objects.exists()
 
 
@@ -253,12 +258,14 @@ def test_each_update_sends_everything_again(cast, client, path, endpoint, sent):
     endpoint.subscriptions = ["absence"]
     endpoint.save()
     assert client.patch(f"{path}/{endpoint.pk}", sent).status_code == 200
+    send_everything_again()
     assert told(endpoint) == [("Absence", "created")]
 
 
 def test_a_private_absence_is_sent_again_without_what_it_is(cast, client, path):
     AbsenceFactory(agent=cast.bruno, title="Chimiothérapie", private=True)
     client.post(path, SENT)
+    send_everything_again()
     assert "Chimio" not in Event.objects.get().body
 
 

@@ -16,8 +16,10 @@ from tests.factories import (
     OrganisationFactory,
     WebhookEndpointFactory,
 )
-from webhooks import outbox
+from webhooks import backfill, outbox
 from webhooks.models import Attempt, Audience, Delivery, Event, WebhookEndpoint
+
+from .outboxes import send_everything_again
 
 pytestmark = pytest.mark.usefixtures("now")
 
@@ -180,7 +182,9 @@ def test_what_was_told_stays_readable_when_the_endpoint_is_gone(cast, endpoint, 
 def test_a_ping_and_what_is_sent_again_are_no_news(cast, endpoint, martine):
     AbsenceFactory(agent=cast.bruno)
     outbox.ping(endpoint)
-    outbox.send_again(endpoint)
+    backfill.ask(endpoint)
+    send_everything_again()
+    assert endpoint.deliveries.count() > 2
     assert len(read(martine)["events"]) == 1
 
 

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from webhooks.backfill import advance
 from webhooks.sending import Outcome, Sender
 
 from .claims import Done, Work, claim, record
@@ -39,6 +40,7 @@ GATHER = 0.01  # seconds for which outcomes are gathered before they are recorde
 RETRY_DATABASE = 1.0
 # Told to stop while the database is away, it ends after so many tries: others have what it held when its lease ends.
 LAST_TRIES = 10
+BACKFILLS_REST = 60.0  # seconds after one that failed
 LONGEST_REST = 300.0  # seconds for which nothing at all is sent to an endpoint that asks for it
 
 
@@ -100,6 +102,7 @@ class Worker:
         self._news = asyncio.Event()
         self._last_tries = LAST_TRIES
         self._turn = 0
+        self._backfills_rest = 0.0
 
     def stop(self) -> None:
         self._stopping = True
@@ -130,7 +133,7 @@ class Worker:
         room = 0 if self._stopping else self._room - len(self._tasks)
         room_of = self._windows.room(self._room)
         try:
-            claimed = await self.in_database(self._ask, done, room, room_of)
+            claimed, more = await self.in_database(self._ask, done, room, room_of)
         except (DatabaseError, InterfaceError):
             logger.exception("The database did not take what came of deliveries; trying again")
             self._done = done + self._done
@@ -145,7 +148,7 @@ class Worker:
             task = asyncio.create_task(self._deliver(sender, work))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not claimed and not self._done:
+        if not claimed and not more and not self._done:
             try:
                 async with asyncio.timeout(POLL):
                     await self._news.wait()
@@ -154,14 +157,26 @@ class Worker:
         await asyncio.sleep(GATHER)
         return True
 
-    def _ask(self, done: list[Done], room: int, room_of: Callable[[int], int]) -> list[Work]:
+    def _ask(self, done: list[Done], room: int, room_of: Callable[[int], int]) -> tuple[list[Work], bool]:
+        """What was claimed, and whether there is more to make of what is sent again."""
         if done:
             record(self.name, done)
             judge(done)
-        if room <= 0:
-            return []
         self._turn += 1
-        return claim(self.name, room, room_of, self._turn)
+        more = not self._stopping and self._backfill()
+        return claim(self.name, room, room_of, self._turn) if room > 0 else [], more
+
+    def _backfill(self) -> bool:
+        if time.monotonic() < self._backfills_rest:
+            return False
+        try:
+            return advance(self._turn)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception:  # a row that cannot be told, by a mistake of ours, must not keep the rest from being sent
+            logger.exception("What is to be sent again could not be made")
+            self._backfills_rest = time.monotonic() + BACKFILLS_REST
+            return False
 
     async def _deliver(self, sender: Sender, work: Work) -> None:
         try:

@@ -157,6 +157,7 @@ class WebhookEndpoint(Recorded):
         super().save(**kwargs)
         if moved:
             self.deliveries.all().delete()  # type: ignore[attr-defined]
+            self._meta.get_field("backfill").related_model.objects.filter(pk=self.pk).delete()
 
     def clean(self) -> None:
         """The rule of contract 1.10 that concerns no attribute by itself."""
