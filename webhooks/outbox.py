@@ -348,7 +348,13 @@ def hold_back(endpoint: WebhookEndpoint) -> int:
     return int(waiting.update(state=Delivery.State.CANCELLED))
 
 
+def held_back(endpoint: WebhookEndpoint) -> QuerySet[Delivery]:
+    """What was, or came while the endpoint was not active, of that to which it is subscribed still."""
+    kept: QuerySet[Delivery] = endpoint.deliveries.filter(state=Delivery.State.CANCELLED)
+    return kept.exclude(event__model__in=endpoint.unwanted)
+
+
 def offer_again(endpoint: WebhookEndpoint) -> int:
-    """What was held back, or came while the endpoint was not active, is sent now; how many."""
-    kept = endpoint.deliveries.filter(state=Delivery.State.CANCELLED)
+    """What was held back is sent now; how many."""
+    kept = held_back(endpoint)
     return int(kept.update(state=Delivery.State.PENDING, attempts=0, next_at=timezone.now(), locked_until=None))

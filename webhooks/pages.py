@@ -4,7 +4,7 @@ a test, enabling (row W6).
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -186,12 +186,14 @@ def described(endpoints: Iterable[WebhookEndpoint]) -> list[dict[str, Any]]:
     counted = (
         Delivery.objects.filter(endpoint__in=endpoints, state__in=of_interest)
         .order_by()
-        .values_list("endpoint", "state")
+        .values_list("endpoint", "state", "event__model")
         .annotate(count=Count("pk"))
     )
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for endpoint, state, count in counted:
-        counts[endpoint][state] = count
+    unwanted = {one.pk: one.unwanted for one in endpoints}
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for endpoint, state, model, count in counted:
+        if state != Delivery.State.CANCELLED or model not in unwanted[endpoint]:  # as enabling it offers them
+            counts[endpoint][state] += count
     return [{"endpoint": one, "counts": counts[one.pk], **_state_of(one)} for one in endpoints]
 
 

@@ -315,8 +315,8 @@ class WebhookEndpoints(ResourceViewSet):
         if not endpoint.active or endpoint.failing_since:
             endpoint.switch_on()
             endpoint.save()
-        backlog = endpoint.deliveries.filter(state=Delivery.State.CANCELLED)
-        count = outbox.offer_again(endpoint) if self._wants("backlog") else backlog.count()
+        wanted = self._wants("backlog")
+        count = outbox.offer_again(endpoint) if wanted else outbox.held_back(endpoint).count()
         self._hold_rights()
         response = self._answer(self._row(endpoint.pk))
         response.data["backlog"] = count

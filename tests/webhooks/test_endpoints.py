@@ -7,6 +7,8 @@ import pytest
 from agents.models import AgentRole, AgentTerritorialRole
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory, WebhookEndpointFactory
 from webhooks.models import Attempt, Delivery, Event, WebhookEndpoint
+from webhooks.models.endpoint import model_of
+from webhooks.sources import SOURCES
 
 from .outboxes import send_everything_again
 
@@ -279,6 +281,47 @@ def test_an_update_changes_what_is_sent_and_keeps_the_rest(client, path, endpoin
     assert answer.json()["webhook_endpoint"]["subscriptions"] == ["absence"]
     assert answer.json()["webhook_endpoint"]["target_url"] == endpoint.target_url
     assert WebhookEndpoint.objects.get().signing_secrets() == ["ancien"]
+
+
+def waiting(endpoint):
+    return {(one.event.model, one.state) for one in endpoint.deliveries.all()}
+
+
+def test_what_is_not_subscribed_to_any_more_is_not_sent(cast, client, path, endpoint):
+    AbsenceFactory(agent=cast.bruno)
+    cast.bruno.last_name = "AUTRE"
+    cast.bruno.save()
+    kept = WebhookEndpointFactory(organisation=cast.mds)
+    AbsenceFactory(agent=cast.bruno)
+    client.patch(f"{path}/{endpoint.pk}", {"subscriptions": ["agent", "organisation"], "trigger": False})
+    assert waiting(endpoint) == {("Absence", "cancelled"), ("Agent", "pending")}
+    assert waiting(kept) == {("Absence", "pending")}
+
+
+def test_what_was_sent_already_stays_as_it_went(cast, client, path, endpoint):
+    AbsenceFactory(agent=cast.bruno)
+    endpoint.deliveries.update(state="delivered")
+    client.patch(f"{path}/{endpoint.pk}", {"subscriptions": [], "trigger": False})
+    assert waiting(endpoint) == {("Absence", "delivered")}
+
+
+def test_what_is_not_subscribed_to_is_not_offered_until_it_is_again(cast, client, path, endpoint):
+    AbsenceFactory(agent=cast.bruno)
+    client.post(f"{path}/{endpoint.pk}/test")
+    client.patch(f"{path}/{endpoint.pk}", {"subscriptions": ["agent"], "active": False})
+    assert waiting(endpoint) == {("Absence", "cancelled"), ("WebhookEndpoint", "cancelled")}
+    assert client.post(f"{path}/{endpoint.pk}/enable").json()["backlog"] == 1
+    assert client.post(f"{path}/{endpoint.pk}/enable", {"backlog": True}).json()["backlog"] == 1
+    assert waiting(endpoint) == {("Absence", "cancelled"), ("WebhookEndpoint", "pending")}
+    client.patch(f"{path}/{endpoint.pk}", {"subscriptions": ["absence"], "trigger": False})
+    assert client.post(f"{path}/{endpoint.pk}/enable", {"backlog": True}).json()["backlog"] == 1
+    assert waiting(endpoint) == {("Absence", "pending"), ("WebhookEndpoint", "pending")}
+
+
+def test_each_subscription_has_the_name_of_its_model():
+    assert {source.subscription: source.name for source in SOURCES} == {
+        source.subscription: model_of(source.subscription) for source in SOURCES
+    }
 
 
 def test_an_update_with_another_secret_has_it_sign_alone(client, path, endpoint):

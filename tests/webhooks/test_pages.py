@@ -51,6 +51,14 @@ def test_the_way_there_is_shown_to_those_who_manage_some(cast: SimpleNamespace, 
     assert 'href="/webhooks"' not in shown(signed_in(cast.martine).get("/cles"))
 
 
+def test_what_is_not_subscribed_to_any_more_is_not_offered(thierry: Client, endpoint: Any) -> None:
+    delivery(endpoint, state=S.CANCELLED)
+    assert "Envoyer ce qui attend" in shown(thierry.get("/webhooks"))
+    endpoint.subscriptions = ["agent"]
+    endpoint.save()
+    assert "Envoyer ce qui attend" not in shown(thierry.get("/webhooks"))
+
+
 ADDRESSES = ("", "/essai", "/activer", "/renvoyer")
 
 

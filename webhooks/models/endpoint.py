@@ -35,6 +35,11 @@ PREFIX = "whsec_"  # before the base64 of a key, as Standard Webhooks writes a s
 _ASCII = re.compile(r"[!-~]+")
 
 
+def model_of(subscription: str) -> str:
+    """The class whose objects it is of, as events have it: `agent_role`, "AgentRole"."""
+    return "".join(part.capitalize() for part in subscription.split("_"))
+
+
 def default_subscriptions() -> list[str]:
     return list(DEFAULT_SUBSCRIPTIONS)
 
@@ -147,17 +152,27 @@ class WebhookEndpoint(Recorded):
 
     def save(self, **kwargs: Any) -> None:
         """Each change makes the version grow. Who moves to another organisation leaves behind what was sent of the
-        former one, or still was to be: it is not for those of the new one to read, nor to have sent elsewhere.
+        former one, or still was to be: it is not for those of the new one to read, nor to have sent elsewhere. What is
+        not subscribed to any more is not sent, unless it is subscribed to again and offered then.
         """
-        moved = False
+        moved, given_up = False, []
         if not self._state.adding:
             self.version += 1
             self.updated_at = timezone.now()
             moved = self.remembered.get("organisation_id", self.organisation_id) != self.organisation_id
+            given_up = [one for one in self.remembered.get("subscriptions", ()) if one not in self.subscriptions]
         super().save(**kwargs)
         if moved:
             self.deliveries.all().delete()  # type: ignore[attr-defined]
             self._meta.get_field("backfill").related_model.objects.filter(pk=self.pk).delete()
+        elif given_up:
+            waiting = self.deliveries.filter(state="pending", event__model__in=map(model_of, given_up))  # type: ignore[attr-defined]
+            waiting.update(state="cancelled")
+
+    @property
+    def unwanted(self) -> list[str]:
+        """The models whose objects it is not told of."""
+        return [model_of(one) for one in SUBSCRIPTIONS if one not in self.subscriptions]
 
     def clean(self) -> None:
         """The rule of contract 1.10 that concerns no attribute by itself."""
