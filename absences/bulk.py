@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
+from agents.models.external import LONGEST_ID, LONGEST_SYSTEM, read_id, read_system
 from rdv.api import asking
 from rdv.api.conditional import PreconditionFailed, PreconditionRequired, refuse_stale
 from rdv.api.errors import Forbidden, Invalid, NotFound, UnreadableBody, WireError
@@ -27,8 +28,8 @@ from rdv.api.views import ResourceViewSet, RightsMoved
 
 from .errors import BatchRefused, Overlaps
 from .models import Absence
-from .models.external import LONGEST_ID, LONGEST_SYSTEM, ExternalId, read_id, read_system
-from .serializers import ABSENCE, AbsenceSerializer, with_warnings
+from .models.external import ExternalId
+from .serializers import ABSENCE, NAMING_AGENT, AbsenceSerializer, with_warnings
 from .shapes import COUNTS, NUMBERED, RESULTS, VERDICT
 from .views import WHO, Absences
 from .writing import CREATED, REFUSED, UNCHANGED, Verdict, Wanted, Writing
@@ -192,6 +193,12 @@ SELECTING = (
     Parameter("agent_ids", _("Les agents absents, par leur identifiant."), _IDS, "body"),
     Parameter("agent_emails", _("Les agents absents, par leur adresse."), array(text()), "body"),
     Parameter(
+        "agent_external_ids",
+        _("Les agents absents, par ce que d'autres systèmes les appellent, système:identifiant."),
+        array(text(example="rh:A-17")),
+        "body",
+    ),
+    Parameter(
         "agents_of_organisation_id",
         _("Tous les agents de cette organisation que l'on voit."),
         IdentifierField.schema,
@@ -266,7 +273,7 @@ class BulkAbsences(BulkView):
             return [_one(common, item) for item in items]
         agents = self._agents(common)
         self._refuse_too_many(name, len(items) * len(agents))
-        alone = {key: value for key, value in common.items() if key not in ("agent_id", "agent_email")}
+        alone = {key: value for key, value in common.items() if key not in NAMING_AGENT}
         return [_one(alone, item, agent) for agent in agents for item in items]
 
     @staticmethod
@@ -275,9 +282,11 @@ class BulkAbsences(BulkView):
             raise Invalid({name: [ValidationError(TOO_MANY, code="too_many", params={"count": MOST})]})
 
     def _agents(self, common: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Whom the request names, each once: by number, by address, by organisation and service. Raises Invalid."""
+        """Whom the request names, each once: by number, by address, by name, by organisation and service. Raises
+        Invalid.
+        """
         named: dict[tuple[str, Any], None] = {}
-        for parameter, plural in (("agent_id", "agent_ids"), ("agent_email", "agent_emails")):
+        for parameter, plural in ((parameter, f"{parameter}s") for parameter in NAMING_AGENT):
             values = self.params.get(plural)
             if values not in (None, "") and not isinstance(values, list):
                 raise Invalid({plural: [invalid(values if isinstance(values, str | int) else None, NO_LIST)]})
@@ -354,8 +363,8 @@ def _one(common: Mapping[str, Any], item: Any, agent: Mapping[str, Any] | None =
         failure = invalid(item if isinstance(item, str | int | float) else None, NO_OBJECT)
         return Wanted({}, unreadable=Invalid({"base": [failure]}))
     own = common
-    if agent is None and {"agent_id", "agent_email"} & item.keys():
-        own = {name: value for name, value in common.items() if name not in ("agent_id", "agent_email")}
+    if agent is None and not item.keys().isdisjoint(NAMING_AGENT):
+        own = {name: value for name, value in common.items() if name not in NAMING_AGENT}
     return Wanted({**own, **item, **(agent or {})})
 
 

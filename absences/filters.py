@@ -10,6 +10,7 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from agents.filters import ExternalIdFilter
 from agents.models import Agent, Organisation
 from rdv.api.filters import (
     FoldedTextFilter,
@@ -41,27 +42,6 @@ class KindFilter(WireFilter):
 
     field_class = _KindField
     schema = choice(*Kind.values, "")
-
-
-class _ExternalIdField(forms.Field):
-    def clean(self, value: Any) -> tuple[str, str] | None:
-        given = TextFilter.field_class().clean(value)
-        if given is None:
-            return None
-        system, _colon, number = given.partition(":")
-        return system, number
-
-
-class ExternalIdFilter(TextFilter):
-    """A name that a system gave, `system:value`; a pair for the method."""
-
-    field_class = _ExternalIdField
-
-    def to_come(self, name: str) -> tuple[Any, Any]:
-        return Parameter(f"filter:{name}:system", self.column), Parameter(f"filter:{name}:value", self.column)
-
-    def filling(self, name: str, value: tuple[str, str]) -> dict[str, Any]:
-        return {f"filter:{name}:system": value[0], f"filter:{name}:value": value[1]}
 
 
 # Beside the filters: of the absences that recur, those that touch the period.

@@ -16,7 +16,8 @@ from rest_framework.parsers import BaseParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.models import Agent
+from agents.models import Agent, AgentExternalId
+from agents.models.external import read_id, read_system
 from rdv.api.errors import Forbidden, Invalid, MalformedRequest, UnreadableBody, WireError
 from rdv.api.fields import IdentifierField
 from rdv.api.messages import blank, not_among
@@ -27,9 +28,9 @@ from rdv.api.schema import array, choice, named, text
 from .bulk import BATCH_EXAMPLE, DRY_RUN, FLAG, MOST, BulkView, described_verdicts, read_flag
 from .importing import Item, Refusal, Sheet, decoded, read_calendar, read_table
 from .models import Absence, Kind
-from .models.external import ExternalId, read_id, read_system
+from .models.external import ExternalId
 from .recurrence import Change, Series, read
-from .serializers import ABSENCE
+from .serializers import ABSENCE, NAMING_AGENT
 from .shapes import COUNTS, IGNORED, LINES, REFUSALS, VERDICT
 from .views import WHO
 from .writing import Verdict, Wanted
@@ -38,7 +39,7 @@ CSV, ICS = "csv", "ics"
 TYPES = {"text/csv": CSV, "text/calendar": ICS}
 ICAL, TABLE = "ical", "csv"  # the systems of the ids that files give
 # Of a file that does not say it: what holds for each absence of it.
-COMMON = ("agent_id", "agent_email", "organisation_id", "kind", "private")
+COMMON = (*NAMING_AGENT, "organisation_id", "kind", "private")
 
 _day = datetime.date.fromisoformat
 
@@ -129,6 +130,12 @@ class ImportAbsences(BulkView):
                     "agent_email", _("L'agent, par son adresse, là où le fichier n'en nomme pas."), text(), "body"
                 ),
                 Parameter(
+                    "agent_external_id",
+                    _("L'agent, par ce qu'un autre système l'appelle, là où le fichier n'en nomme pas."),
+                    text(example="rh:A-17"),
+                    "body",
+                ),
+                Parameter(
                     "organisation_id",
                     _("L'organisation pour laquelle les absences valent, là où le fichier n'en nomme pas."),
                     IdentifierField.schema,
@@ -138,7 +145,7 @@ class ImportAbsences(BulkView):
                 Parameter("private", _("Si elles sont confidentielles, là où le fichier ne le dit pas."), FLAG, "body"),
                 Parameter(
                     "system",
-                    _("Le système dont sont les identifiants d'un tableau : csv quand rien n'est dit."),
+                    _("Le système des identifiants et des matricules d'un tableau : csv quand rien n'est dit."),
                     text(example="rh"),
                     "body",
                 ),
@@ -211,7 +218,10 @@ class ImportAbsences(BulkView):
 
     def _wanted(self, item: Item, system: str, format: str) -> Wanted:
         params = {name: self.params[name] for name in COMMON if self.params.get(name) not in (None, "")}
-        own = {"agent_id": item.agent_id, "agent_email": item.agent_email}
+        called = item.agent_external_id
+        if called and ":" not in called:
+            called = f"{system}:{called}"
+        own = {"agent_id": item.agent_id, "agent_email": item.agent_email, "agent_external_id": called}
         # Of a calendar, whoever sends it knows better than its events whose it is.
         if any(own.values()) and not (format == ICS and own.keys() & params.keys()):
             params = {key: value for key, value in params.items() if key not in own}
@@ -242,7 +252,7 @@ class ImportAbsences(BulkView):
         for value, agent in named.values_list("value", "absence__agent"):
             whose.setdefault(value, set()).add(agent)
         for one in wanted:
-            agent = agents.get(str(one.params.get("agent_id") or one.params.get("agent_email") or ""))
+            agent = agents.get(str(next((one.params[name] for name in NAMING_AGENT if one.params.get(name)), "")))
             if one.name and agent is not None and agent not in whose.get(one.name[1], {agent}):
                 one.name = (ICAL, f"{one.name[1][:230]}#{agent}")
 
@@ -253,7 +263,10 @@ class ImportAbsences(BulkView):
         found = Agent.objects.visible_to(self.request.user).filter(
             Q(pk__among=[leading_integer(one) for one in ids]) | Q(email__in=emails)
         )
+        names = {name for one in wanted if isinstance(name := one.params.get("agent_external_id"), str)}
+        called = AgentExternalId.objects.known_by(self.request.user).called(names) if names else {}
         numbers = {one: leading_integer(one) for one in ids}
+        numbers |= {name: agent for name, agents in called.items() for agent in agents if len(agents) == 1}
         return numbers | {email: pk for pk, email in found.values_list("pk", "email") if email in emails}
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -11,23 +11,23 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
-from rest_framework import serializers
 
 from agents import shapes
-from agents.models import Agent, AgentRole
+from agents.models import Agent, AgentExternalId, AgentRole
 from agents.models.privacy import UNAVAILABLE
 from agents.serializers import (
     ORGANISATION_COLUMNS,
     SAMPLE_AGENT,
     SAMPLE_ORGANISATION,
+    ExternalIdsField,
     FlagField,
     render_agent,
     render_organisation,
 )
 from rdv.api import registry
-from rdv.api.errors import NotFound
+from rdv.api.errors import Invalid, NotFound
 from rdv.api.fields import ChoiceField, DateField, IdentifierField, TextField, TimeField
-from rdv.api.messages import MUST_EXIST, blank, inclusion
+from rdv.api.messages import MUST_EXIST, blank, inclusion, invalid
 from rdv.api.renderers import Representation
 from rdv.api.schema import DAY, INSTANT, TIME, Shape, array, choice, flag, integer, nullable, text
 from rdv.api.serializers import WireSerializer
@@ -310,18 +310,23 @@ def with_warnings(schema: Any) -> dict[str, Any]:
     return {**schema, "properties": {**schema["properties"], "warnings": warnings}}
 
 
-class ExternalIdsField(serializers.Field):
-    """`{"system": "id"}`; a system whose id is null or empty has none."""
-
-    schema = {"type": "object", "additionalProperties": nullable(text(maxLength=external.LONGEST_ID))}
-
-    def to_internal_value(self, data: Any) -> dict[str, str] | None:
-        return external.read_ids(data) or None
-
-
 _AGENTS = Agent.objects.filter(deleted_at=None).order_by().values_list("pk", Agent.ZONE, POLICIES, SHOWN)
 _AGENT_BY_ID = Statement(lambda: _AGENTS.filter(pk=Parameter("pk", models.BigIntegerField())))
 _AGENT_BY_EMAIL = Statement(lambda: _AGENTS.filter(email=Parameter("email", models.CharField())))
+
+
+# How an absence names its agent; the first that says something counts.
+NAMING_AGENT = ("agent_id", "agent_email", "agent_external_id")
+SEVERAL = _("désigne plusieurs agents, de plusieurs territoires : donnez agent_id ou agent_email")
+
+
+def the_one(name: Any, agents: Collection[int]) -> int:
+    """Of those whom systems call `name`, the only one. Raises NotFound, and Invalid when there are several."""
+    if len(agents) > 1:
+        raise Invalid({"agent_external_id": [invalid(str(name)[:100], SEVERAL)]})
+    for agent in agents:
+        return agent
+    raise NotFound("agent")
 
 
 class AbsenceSerializer(WireSerializer):
@@ -336,6 +341,12 @@ class AbsenceSerializer(WireSerializer):
                 "agent_id", _("L'agent absent. Lui ou agent_email ; il l'emporte."), IdentifierField.schema, "body"
             ),
             registry.Parameter("agent_email", _("L'agent absent, par son adresse exacte."), text(), "body"),
+            registry.Parameter(
+                "agent_external_id",
+                _("L'agent absent, par ce qu'un autre système l'appelle, système:identifiant : pour qui peut le lire."),
+                text(example="rh:A-17"),
+                "body",
+            ),
         )
     }
 
@@ -425,8 +436,8 @@ class AbsenceSerializer(WireSerializer):
         return self.rules
 
     def _agent(self) -> tuple[Any, ...] | None:
-        """The agent named by `agent_id`, else by `agent_email`, with the zone of their territory and what `Rules.of`
-        takes. Raises NotFound for an unknown email, contract 4.2.
+        """The agent named by `agent_id`, else by `agent_email`, else by `agent_external_id`, with the zone of their
+        territory and what `Rules.of` takes. Raises NotFound for an unknown email, contract 4.2.
         """
         named = self.initial_data.get("agent_id")
         if named not in (None, ""):
@@ -434,9 +445,18 @@ class AbsenceSerializer(WireSerializer):
             return next(iter(found), None)
         email = self.initial_data.get("agent_email")
         if email in (None, ""):
-            return None
+            name = self.initial_data.get("agent_external_id")
+            return None if name in (None, "") else self._called(name)
         found = _AGENT_BY_EMAIL.run(email=email) if isinstance(email, str) else ()
         for row in found:
+            return row
+        raise NotFound("agent")
+
+    def _called(self, name: Any) -> tuple[Any, ...]:
+        """Raises NotFound for a name that nobody has whose names the caller may read, as for an unknown email."""
+        known = AgentExternalId.objects.known_by(self.context["request"].user)
+        agents = known.called([name]).get(name, set()) if isinstance(name, str) else set()
+        for row in _AGENT_BY_ID.run(pk=the_one(name, agents)):
             return row
         raise NotFound("agent")
 

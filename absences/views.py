@@ -100,7 +100,10 @@ class Absences(NarrowedAlike, ResourceViewSet):
         ),
         "create": Described(
             _("Créer une absence"),
-            _("L'agent est nommé par agent_id ou par agent_email. Tout ce qui ne va pas est dit en une fois."),
+            _(
+                "L'agent est nommé par agent_id, par agent_email ou par agent_external_id. Tout ce qui ne va pas est "
+                "dit en une fois."
+            ),
             WHO,
             errors=(NotFound("agent"),),
             examples=(

@@ -16,11 +16,11 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from agents.models import Agent, AgentRole
+from agents.models import Agent, AgentExternalId, AgentRole
+from agents.models.external import name_taken
 from agents.models.privacy import told_of
 from agents.record import gathered, row_changed, row_created
 from rdv.api.errors import Forbidden, Invalid, NotFound, WireError
-from rdv.api.messages import TAKEN
 from rdv.api.parsers import leading_integer
 from rdv.api.times import PARIS
 
@@ -29,7 +29,7 @@ from .models import Absence, Overlap, Warned, external
 from .models.external import TERRITORY, ExternalId
 from .models.overlaps import Calendars, differs
 from .policies import POLICIES, SHOWN, Rules
-from .serializers import AbsenceSerializer
+from .serializers import AbsenceSerializer, the_one
 from .shapes import CREATED, MERGED, REFUSED, UNCHANGED, UPDATED
 
 OTHER_AGENT = _("est un autre que celui de l'absence, qui ne change pas d'agent")
@@ -81,6 +81,9 @@ class _Known:
         ids = {number for one in wanted if (number := leading_integer(one.params.get("agent_id")))} | {*others}
         sent = (one.params.get("agent_email") for one in wanted)
         emails = {email for email in sent if isinstance(email, str) and 0 < len(email) <= 254}
+        called = {name for one in wanted if isinstance(name := one.params.get("agent_external_id"), str)}
+        self.called = AgentExternalId.objects.known_by(caller).called(called) if called else {}
+        ids |= {agent for agents in self.called.values() for agent in agents}
         visible = Agent.objects.visible_to(caller).filter(pk=OuterRef("pk"))
         rows = (
             Agent.objects.filter(Q(pk__among=sorted(ids)) | Q(email__in=sorted(emails)), deleted_at=None)
@@ -107,14 +110,20 @@ class _Known:
             self.roles = set(roles.values_list("agent_id", "organisation_id"))
 
     def named(self, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """As `AbsenceSerializer` finds one. Raises NotFound for an unknown email (contract 4.2)."""
+        """As `AbsenceSerializer` finds one. Raises NotFound for an unknown email or name (contract 4.2), and Invalid
+        for the name of several.
+        """
         number = params.get("agent_id")
         if number not in (None, ""):
             return self.by_id.get(leading_integer(number))
         email = params.get("agent_email")
         if email in (None, ""):
-            return None
-        found = self.by_email.get(email) if isinstance(email, str) else None
+            name = params.get("agent_external_id")
+            if name in (None, ""):
+                return None
+            found = self.by_id.get(the_one(name, self.called.get(name, ()) if isinstance(name, str) else ()))
+        else:
+            found = self.by_email.get(email) if isinstance(email, str) else None
         if found is None:
             raise NotFound("agent")
         return found
@@ -192,7 +201,7 @@ class Writing:
         places = found.get(one.name, ()) if one.name else ()
         try:
             agent = self.known.named(one.params)
-        except NotFound:
+        except (NotFound, Invalid):
             return None
         if agent is not None:
             territory = self.known.territories.get(agent[0])
@@ -270,8 +279,7 @@ class Writing:
             wrong = next((one for one in names if holders.get(one, row.pk) != row.pk or one in seen), None)
             if wrong is not None or not seen.isdisjoint(mine):
                 _territory, system, value = wrong or names[0]
-                failure = ValidationError(TAKEN, code="taken", params={"value": f"{system}:{value}"[:100]})
-                rows[number] = Invalid({"external_ids": [failure]})
+                rows[number] = Invalid({"external_ids": [name_taken(system, value)]})
             else:
                 seen |= mine
 

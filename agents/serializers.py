@@ -11,15 +11,16 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from rdv.api.errors import Invalid
 from rdv.api.fields import ChoiceField, DateField, TextField
 from rdv.api.messages import inclusion, invalid
 from rdv.api.renderers import Representation
-from rdv.api.schema import any_of, array, choice, flag, integer, text
+from rdv.api.schema import any_of, array, choice, flag, integer, nullable, text
 from rdv.api.serializers import WireSerializer
 from rdv.api.times import PARIS, wire_datetime
 
 from . import shapes
-from .models import AccessKey, Agent, KeyState, Organisation
+from .models import AccessKey, Agent, KeyState, Organisation, external
 from .models.keys import RESOURCES
 
 if TYPE_CHECKING:
@@ -91,6 +92,20 @@ class OrganisationSerializer(WireSerializer):
     phone_number = TextField(help_text=_("Son téléphone, français ou avec son indicatif."))
     email = TextField(help_text=_("Son adresse électronique."))
     verticale = ChoiceField(Organisation.Verticale.values, help_text=_("Le service en ligne auquel elle appartient."))
+
+
+def render_external_ids(id: int, external_ids: dict[str, str]) -> dict[str, Any]:
+    return {"id": id, "external_ids": external_ids}
+
+
+EXTERNAL_IDS = Representation(
+    "agent",
+    "agents",
+    ("id", "external_ids"),
+    lambda base, *row: render_external_ids(*row),
+    shapes.EXTERNAL_IDS,
+    (1, {"rh": "A-17"}),
+)
 
 
 def account(agent: Agent) -> dict[str, Any]:
@@ -198,6 +213,43 @@ class FlagField(serializers.Field):
         if text not in ("true", "false", "1", "0"):
             raise invalid(data)
         return text in ("true", "1")
+
+
+class ExternalIdsField(serializers.Field):
+    """`{"system": "id"}`; a system whose id is null or empty has none."""
+
+    schema = {"type": "object", "additionalProperties": nullable(text(maxLength=external.LONGEST_ID))}
+
+    def to_internal_value(self, data: Any) -> dict[str, str] | None:
+        return external.read_ids(data) or None
+
+
+class AgentExternalIdsSerializer(WireSerializer):
+    """What other systems call an agent, in the `territories` where the caller says it; all of it at once."""
+
+    model = Agent
+
+    external_ids = ExternalIdsField(
+        help_text=_(
+            "Tous les identifiants de l'agent : un par système, unique dans le territoire ; null ou vide : aucun."
+        )
+    )
+
+    def _check(self, row: Agent, failures: dict[str, list[ValidationError]]) -> None:
+        self.territories = external.places_of(row.pk, self.context["request"].user)
+        if not failures:
+            taken = external.held_by_others(row, self.territories, self.ids)
+            failures = {"external_ids": [external.name_taken(*name) for name in taken]} if taken else {}
+        if failures:
+            raise Invalid(failures)
+
+    def assign(self, row: Agent, values: dict[str, Any], failures: dict[str, list[ValidationError]]) -> None:
+        self.ids = values.get("external_ids") or {}
+
+    def update(self, instance: Agent, validated_data: Any) -> Agent:
+        if "external_ids" in validated_data:
+            external.give(instance, self.territories, self.ids)
+        return instance
 
 
 class ListField(serializers.Field):

@@ -29,6 +29,18 @@ _AGENT = {
     "inclusion_connect_open_id_sub": nullable(text(_("Son identifiant chez Inclusion Connect."))),
     "last_name": nullable(text(_("Son nom."))),
 }
+EXTERNAL_IDS = Shape(
+    "AgentExternalIds",
+    _("Ce que d'autres systèmes appellent un agent, pour qui peut le savoir."),
+    {
+        "id": integer(_("L'identifiant de l'agent.")),
+        "external_ids": {
+            "type": "object",
+            "description": _("Ce que d'autres systèmes l'appellent, par système."),
+            "additionalProperties": text(),
+        },
+    },
+)
 TERRITORY = Shape(
     "Territory",
     _("Un territoire : un département, ou ce qui lui ressemble."),

@@ -2,7 +2,7 @@
 
 from rdv.api.urls import address
 
-from .views.directory import Agents, Organisations, Services
+from .views.directory import AgentExternalIds, Agents, Organisations, Services
 from .views.keys import Token, Tokens
 from .views.passwords import Password, PasswordEdit
 from .views.record import Audit
@@ -21,6 +21,7 @@ urlpatterns = [
     address("tokens", Tokens.as_view({"get": "list", "post": "create"})),
     address("tokens/<pk>", Tokens.as_view({"get": "retrieve", **UPDATE, "delete": "destroy"})),
     address("agents", Agents.as_view({"get": "list"})),
+    address("agents/<pk>/external_ids", AgentExternalIds.as_view({"get": "retrieve", **UPDATE})),
     address("organisations", Organisations.as_view({"get": "list"})),
     address("organisations/<pk>", Organisations.as_view({"get": "retrieve", **UPDATE})),
     address("services", Services.as_view({"get": "list"})),

@@ -22,7 +22,8 @@ _BEFORE = datetime.datetime.fromisoformat("2026-11-16T09:00Z")
 class Person:
     """An agent. `roles`: organisation → access level; `territories`: where they are territorial admin; `mail`: whether
     they have an email; `staff`: whether they administer the server, which opens nothing by API. `bound`: the
-    organisations of the key that they come with, when it is for some only.
+    organisations of the key that they come with, when it is for some only. `account`: it is an API account with their
+    roles that comes, which is nobody.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Person:
     mail: bool = True
     staff: bool = False
     bound: frozenset[str] | None = None
+    account: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +126,30 @@ def visible_absences(world: World, a: Person) -> set[str]:
     return {absence for absence, leave in world.absences.items() if leave.agent in visible}
 
 
+def oneself(a: Person, b: Person) -> bool:
+    return a.name == b.name and not a.account
+
+
 def informed(world: World, a: Person, leave: Leave) -> bool:
     """Whether `a` may know what it is: when it is not private; the agent; who is admin, here or of the territory, of an
     organisation where the agent has a role (ADM, ORGT).
     """
     b = world.person(leave.agent)
-    return not leave.private or a is b or a.name == b.name or bool(within(a, adm(a) | orgt(world, a)) & org(b))
+    return not leave.private or oneself(a, b) or bool(within(a, adm(a) | orgt(world, a)) & org(b))
+
+
+def named_in(world: World, a: Person, b: Person) -> set[str]:
+    """The territories where `a` gives `b` external ids: of the organisations of ADM and ORGT where `b` has a role."""
+    return (
+        {world.organisations[place] for place in within(a, adm(a) | orgt(world, a)) & org(b)}
+        if not b.deleted
+        else set()
+    )
+
+
+def names_known_in(world: World, a: Person, b: Person) -> set[str]:
+    """Those whose external ids of `b` are for `a` to read; their own are, wherever they work."""
+    return {world.organisations[place] for place in org(b)} if oneself(a, b) else named_in(world, a, b)
 
 
 def shown_title(world: World, a: Person, leave: Leave) -> str:

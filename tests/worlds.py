@@ -25,7 +25,16 @@ from django.utils import timezone
 from absences.models import Absence, Feed
 from agents.authentication import TripleCredential, signature
 from agents.authentication.jwt import ours, signed
-from agents.models import AccessKey, Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, Organisation
+from agents.models import (
+    AccessKey,
+    Agent,
+    AgentExternalId,
+    AgentRole,
+    AgentTerritorialRole,
+    ApiAccount,
+    ClientToken,
+    Organisation,
+)
 from agents.models.keys import end_of
 from agents.models.signing import keyring
 from agents.tokens import digest
@@ -113,6 +122,7 @@ _WRITTEN = {
         ("pk", "agent_id", "organisation_id", "title", "first_day", "start_time", "end_day", "end_time"),
     ),
     "organisation": (Organisation, ("pk", "territory_id", "name", "email", "phone_number", "verticale")),
+    "external_id": (AgentExternalId, ("pk", "agent_id", "territory_id", "system", "value")),
     "password": (Agent, ("pk", "password")),
     "token": (ClientToken, ("pk", "agent_id", "digest", "revoked_at")),
     "feed": (

@@ -34,6 +34,7 @@ class Item:
     agent_email: Any = None
     uid: str | None = None
     overrides: Callable[[str], dict[str, dict[str, str]]] | None = None
+    agent_external_id: str | None = None  # as it stands there: with its system, or without
 
     def place(self, parameter: str) -> tuple[str, int]:
         return self.places.get(parameter, (parameter, self.line))

@@ -24,6 +24,7 @@ LONGEST_NAME = 60
 COLUMNS = {
     "agent_id": ("agent_id", "id_agent", "numero_agent", "agent_number"),
     "agent_email": ("agent_email", "email_agent", "agent", "email", "e_mail", "mail", "courriel", "adresse_e_mail"),
+    "agent_external_id": ("agent_external_id", "matricule", "agent_matricule", "matricule_agent"),
     "title": ("title", "titre", "libelle", "objet", "subject", "intitule"),
     "first_day": ("first_day", "premier_jour", "date_debut", "date_de_debut", "debut", "du", "jour", "start_date"),
     "start_time": ("start_time", "heure_debut", "heure_de_debut"),
@@ -161,10 +162,12 @@ def _item(
         places["ends_time"] = places["end_day"]
     if "external_id" in places:
         places["external_ids"] = places["external_id"]
-    places["agent"] = places.get("agent_id") or places.get("agent_email") or ("agent_email", line)
+    naming = (places.get(name) for name in ("agent_id", "agent_email", "agent_external_id"))
+    places["agent"] = next(filter(None, naming), ("agent_email", line))
     uid = values.pop("external_id", None)
     agent_id, agent_email = values.pop("agent_id", None), values.pop("agent_email", None)
-    return Item(line, lambda zone: dict(values), places, agent_id, agent_email, uid)
+    called = values.pop("agent_external_id", None)
+    return Item(line, lambda zone: dict(values), places, agent_id, agent_email, uid, agent_external_id=called)
 
 
 def _value(parameter: str, cell: str) -> Any:

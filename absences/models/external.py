@@ -6,7 +6,6 @@ else. That of the organisation that the agent shows when the name is given; it s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -17,41 +16,11 @@ from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import Agent, Territory
-from rdv.api.messages import TAKEN, invalid
+from agents.models.external import ExternalName, name_taken
 
 from .absence import Absence
 
-LONGEST_SYSTEM, LONGEST_ID, MOST = 40, 255, 20
-SYSTEM = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
 TERRITORY = "shown__organisation__territory"
-NOT_IDS = _('n\'est pas un objet de la forme {"système": "identifiant"}')
-NO_SYSTEM = _("nomme un système en minuscules, chiffres, points et tirets, 40 au plus : %(value)s")
-NO_ID = _("donne un identifiant de 1 à 255 caractères, sans caractère de contrôle : %(value)s")
-TOO_MANY = _("a trop d'identifiants (pas plus de %(count)s)")
-
-
-def read_ids(value: Any) -> dict[str, str]:
-    """`{"system": "id"}` as it was sent. Raises ValidationError."""
-    if not isinstance(value, dict):
-        raise invalid(value if isinstance(value, str | int | float) else None, NOT_IDS)
-    if len(value) > MOST:
-        raise ValidationError(TOO_MANY, code="too_many", params={"count": MOST})
-    return {read_system(system): read_id(one) for system, one in value.items() if one not in (None, "")}
-
-
-def read_system(value: str) -> str:
-    if not SYSTEM.fullmatch(value):
-        raise invalid(value[:100], NO_SYSTEM)
-    return value
-
-
-def read_id(value: Any) -> str:
-    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not 0 < len(text) <= LONGEST_ID or _CONTROL.search(text):
-        raise invalid(text[:100], NO_ID)
-    return text
 
 
 class ExternalIdQuerySet(models.QuerySet["ExternalId"]):
@@ -60,12 +29,9 @@ class ExternalIdQuerySet(models.QuerySet["ExternalId"]):
         return self.filter(territory__in=Territory.objects.visible_to(agent))
 
 
-class ExternalId(models.Model):
+class ExternalId(ExternalName):
     """A name that a system gave to an absence. The row of the absence holds a copy, which is the one that is shown."""
 
-    territory = models.ForeignKey(Territory, on_delete=models.CASCADE, related_name="+", verbose_name=_("territoire"))
-    system = models.CharField(_("système"), max_length=LONGEST_SYSTEM)
-    value = models.CharField(_("identifiant"), max_length=LONGEST_ID)
     # By number: a deletion asks for this table only where there is a name.
     absence = models.ForeignKey(
         Absence, on_delete=models.DO_NOTHING, db_constraint=False, related_name="names", verbose_name=_("absence")
@@ -80,17 +46,7 @@ class ExternalId(models.Model):
         verbose_name = _("identifiant externe")
         verbose_name_plural = _("identifiants externes")
         default_permissions = ()
-        constraints = (
-            models.UniqueConstraint(
-                fields=("territory", "system", "value"),
-                name="external_id_once_in_territory",
-                violation_error_code="taken",
-                violation_error_message=TAKEN,
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.system}:{self.value}"
+        constraints = (ExternalName.once_in_territory("external_id_once_in_territory"),)
 
 
 def territories_of(agents: Collection[int]) -> dict[int, int]:
@@ -124,11 +80,7 @@ def taken(absence: Absence, caller: Any) -> tuple[int | None, list[ValidationErr
     if territory is None:
         return None, []
     has = holders((territory, system, value) for system, value in given.items())
-    failures = [
-        ValidationError(TAKEN, code="taken", params={"value": f"{system}:{value}"})
-        for (_territory, system, value), pk in has.items()
-        if pk != absence.pk
-    ]
+    failures = [name_taken(system, value) for (_territory, system, value), pk in has.items() if pk != absence.pk]
     return territory, failures
 
 

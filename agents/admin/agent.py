@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from agents.forms import AgentPasswordForm, NewAgentForm
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
+from agents.models import Agent, AgentExternalId, AgentRole, AgentTerritorialRole, ClientToken, Organisation, Territory
 from agents.record import row_changed
 
 from .base import HouseAdmin, HouseInline, LinkFilter, RowForm, row_key
@@ -56,6 +56,13 @@ class TerritorialRoleInline(HouseInline):
     autocomplete_fields = ("territory",)
     verbose_name = _("territoire")
     verbose_name_plural = _("administrateur territorial de")
+
+
+class ExternalIdInline(HouseInline):
+    model = AgentExternalId
+    autocomplete_fields = ("territory",)
+    fields = ("territory", "system", "value")
+    verbose_name_plural = _("identifiants dans d'autres systèmes")
 
 
 class _Rights(forms.ModelMultipleChoiceField):
@@ -127,7 +134,7 @@ class AgentAdmin(HouseAdmin, UserAdmin):
     add_form = NewAgentForm
     add_form_template = None
     change_password_form = AgentPasswordForm
-    inlines = (RoleInline, TerritorialRoleInline)
+    inlines = (RoleInline, TerritorialRoleInline, ExternalIdInline)
     autocomplete_fields = ("services",)
     filter_horizontal = ()
     fieldsets = (

@@ -58,7 +58,7 @@ class OfResource(admin.SimpleListFilter):
 # Those that one looks for; asking the record which it has would read all of it.
 RESOURCES = (
     *("absence", "agent", "role", "organisation", "service", "territory", "token", "client"),
-    *("api_account", "account_role", "grant", "record"),
+    *("api_account", "account_role", "grant", "external_id", "record"),
 )
 
 

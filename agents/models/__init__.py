@@ -4,6 +4,7 @@ from .accounts import AccountRole, ApiAccount, Grant
 from .agent import Agent, AgentQuerySet
 from .credentials import ClientToken, Overtaken, Refused
 from .directory import Organisation, Service, Territory
+from .external import AgentExternalId
 from .keys import AccessKey, KeyState, Scope
 from .quotas import QuotaUse
 from .record import Action, ActorKind, RecordEntry, RecordPurge
@@ -20,6 +21,7 @@ __all__ = [
     "Action",
     "ActorKind",
     "Agent",
+    "AgentExternalId",
     "AgentQuerySet",
     "AgentRole",
     "AgentTerritorialRole",

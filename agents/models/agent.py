@@ -233,6 +233,7 @@ class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
             self.tokens.all().delete()
             self.keys.all().delete()
             self.grants.all().delete()
+            self.external_names.all().delete()
             agent_left.send(sender=type(self), agent=self)
 
     @property

@@ -7,6 +7,8 @@ takes the value away where a row may be without it. So, of an agent:
 - `password` absent: unchanged; a new agent then has none and cannot sign in with one. Null takes the password away.
   A password is set only when the stored hash does not match it; the agent's sessions then end, as with any change.
 - `roles`, `services`, `territorial_admin_of` absent: unchanged. Given: exactly these; the others are removed.
+- `external_ids` absent: unchanged. Given, `{"rh": "A-17"}`: exactly these, in the territory of each organisation where
+  the agent then has a role, and in no other; null: none. An agent without a role has none.
 - `access_level` absent from a role: unchanged; `basic` in a new one.
 - `organisation` of a role: by name. Where two territories have one of that name, `departement_number` beside it says
   which.

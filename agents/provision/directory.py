@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from agents.models import Organisation, Service, Territory
@@ -109,6 +109,7 @@ class Organisations(Section[Organisation]):
         self.known: dict[str, dict[str, Organisation]] = defaultdict(dict)
         for organisation in Organisation.objects.select_related("territory").order_by("pk"):
             self.known[organisation.name][organisation.territory.departement_number] = organisation
+        self._stored: dict[int, Organisation] = {}
         # Named by the file, but in no territory that could be found: one problem, not one for each role there.
         self._astray: set[str] = set()
         for path, item in items(document, self.name, problems):
@@ -142,6 +143,13 @@ class Organisations(Section[Organisation]):
             where = f" in territory {quoted(number)}" if number is not None else ""
             self.problems.add(path, f"no organisation named {quoted(name)}{where}")
         return None
+
+    def stored(self, ids: Iterable[int]) -> list[Organisation]:
+        """Those of these ids that were stored when the file was read, in any order."""
+        if not self._stored:
+            known = (organisation for same_name in self.known.values() for organisation in same_name.values())
+            self._stored = {organisation.pk: organisation for organisation in known if organisation.pk is not None}
+        return [self._stored[pk] for pk in ids if pk in self._stored]
 
     def by_id(self, ids: Container[int]) -> list[Organisation]:
         """The stored organisations of these ids."""

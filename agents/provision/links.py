@@ -24,6 +24,7 @@ class Links:
         self.model, self.target = model, target
         self._kept: dict[int | None, dict[int, Any]] = defaultdict(dict)
         self._gained: list[Any] = []
+        self._gains: dict[int, list[Any]] = {}  # by the identity of the agent, who may have no number yet
         self._changed: list[Any] = []
         self._lost: list[int] = []
         # Where a link is no row of its own to the record: the agents, with what each is no more joined to, and is now.
@@ -54,6 +55,8 @@ class Links:
                 self._columns |= changed
                 self._changed.append(link)
                 anything = True
+        if gained:
+            self._gains[id(agent)] = gained
         self._lost += [link.pk for link in before.values()]
         if (gained or before) and not issubclass(self.model, Recorded):
             self._rejoined.append((agent, list(before), gained))
@@ -64,6 +67,14 @@ class Links:
         yield from self._gained
         for kept in self._kept.values():
             yield from kept.values()
+
+    def kept(self, agent: models.Model) -> set[int]:
+        """The rows that `agent` is joined to, and stays."""
+        return set(self._kept.get(agent.pk, ())) if agent.pk is not None else set()
+
+    def gained(self, agent: models.Model) -> list[Any]:
+        """Those that `agent` will be joined to, stored or not."""
+        return self._gains.get(id(agent), [])
 
     def write(self) -> None:
         for batch in batches(self._lost):

@@ -14,6 +14,7 @@ from agents.models import AccessLevel, Agent, AgentRole, AgentTerritorialRole, C
 from .directory import Organisations, Services, Territories
 from .document import Problems, Shape, each, flag, items, one_of, secret, text, text_or_nothing
 from .links import Links
+from .names import Names, ids
 from .passwords import Passwords, Wanted
 from .section import ChangedMeanwhile, Section, Track, batches, change, create, stored, untracked
 
@@ -40,6 +41,7 @@ class Agents(Section[Agent]):
             "roles": each(ROLE.read),
             "territorial_admin_of": each(text),
             "active": flag,
+            "external_ids": ids,
         },
     )
     columns = ("email", "first_name", "last_name")
@@ -67,8 +69,11 @@ class Agents(Section[Agent]):
         self._memberships = Links(Agent.services.through, "service", self._listed)
         self._roles = Links(AgentRole, "organisation", self._listed)
         self._territorial_roles = Links(AgentTerritorialRole, "territory", self._listed)
+        called = [agent.pk for email, agent in found.items() if "external_ids" in entries[email][1]]
+        self._names = Names(called, problems)
         for email, (path, values) in entries.items():
             self._compare(found.get(email), email, values, path)
+        self._names.refuse_taken()
 
     def find(self, emails: Iterable[str]) -> None:
         """Add to `known` the agents of `emails` that the file does not list; those who left are not found."""
@@ -138,6 +143,7 @@ class Agents(Section[Agent]):
             ClientToken.objects.filter(agent__in=batch).revoke()
         for links in (self._memberships, self._roles, self._territorial_roles):
             links.write()
+        self._names.write()
 
     def _entries(self, document: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
         """By email, the path and the values of each agent of the file."""
@@ -158,11 +164,11 @@ class Agents(Section[Agent]):
         columns = {COLUMNS[key]: value for key, value in values.items() if key in COLUMNS}
         changed = self.give(agent, columns, path, new=new)
         self._changed_columns |= changed
-        self.count(agent, changed | self._join(agent, values), new=new)
+        self.count(agent, changed | self._join(agent, values, path), new=new)
         if "password" in values:
             self._passwords.append((agent, Wanted(email, "" if new else agent.password, values["password"])))
 
-    def _join(self, agent: Agent, values: Mapping[str, Any]) -> set[str]:
+    def _join(self, agent: Agent, values: Mapping[str, Any], path: str) -> set[str]:
         """Join `agent` to the services, organisations and territories that the file names; gives the keys that change
         anything.
         """
@@ -180,6 +186,11 @@ class Agents(Section[Agent]):
             territories = [(where, self._territories.named(number, where), {}) for where, number in numbers]
             if self._territorial_roles.replace(agent, self._once(territories)):
                 changed.add("territorial_admin_of")
+        if "external_ids" in values:
+            places = self._organisations.stored(self._roles.kept(agent)) + self._roles.gained(agent)
+            astray = bool(values.get("roles")) and not places  # told already
+            if not astray and self._names.replace(agent, places, values["external_ids"], f"{path}.external_ids"):
+                changed.add("external_ids")
         return changed
 
     def _role(self, path: str, role: Mapping[str, Any]) -> tuple[str, Organisation | None, dict[str, Any]]:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from agents.expansions import ORGANISATIONS_OF_AGENTS, SERVICES_OF_AGENTS, TERRITORY_OF_ORGANISATIONS
 from agents.filters import AgentFilters
-from agents.models import Agent, Organisation, Service
-from agents.serializers import AGENT, ORGANISATION, SERVICE, OrganisationSerializer
+from agents.models import Agent, AgentExternalId, Organisation, Service
+from agents.models.external import places_of
+from agents.record import gathered
+from agents.serializers import (
+    AGENT,
+    EXTERNAL_IDS,
+    ORGANISATION,
+    SERVICE,
+    AgentExternalIdsSerializer,
+    OrganisationSerializer,
+)
+from rdv.api.conditional import refuse_stale
 from rdv.api.errors import RecordNotFound
 from rdv.api.narrowing import NarrowedAlike
+from rdv.api.parsers import leading_integer
 from rdv.api.registry import Described, Example, Group
 from rdv.api.views import ResourceViewSet
 
@@ -29,6 +48,7 @@ class Agents(NarrowedAlike, ResourceViewSet):
             examples=(
                 Example(_("Tous"), {}),
                 Example(_("Ceux d'une organisation"), {"organisation_id": 1}),
+                Example(_("Celui d'un matricule"), {"external_id": "rh:A-17"}),
             ),
         )
     }
@@ -43,6 +63,75 @@ class Agents(NarrowedAlike, ResourceViewSet):
         "organisations": ORGANISATIONS_OF_AGENTS,
         "organisations.territory": TERRITORY_OF_ORGANISATIONS,
     }
+
+
+class AgentExternalIds(ResourceViewSet):
+    """`/agents/:id/external_ids`: beside the agent, whose own object is for everybody who sees them."""
+
+    group = Agents.group
+    operations = {
+        "retrieve": Described(
+            _("Montrer les identifiants externes d'un agent"),
+            _(
+                "Ce que d'autres systèmes l'appellent, dans les territoires où l'on peut le savoir ; s'ils diffèrent, "
+                "dans celui de l'organisation que l'agent montre."
+            ),
+            _(
+                "L'agent ; un administrateur d'une organisation où il a un rôle, ou de son territoire, pour ce qui est "
+                "de ce territoire."
+            ),
+            name="show_external_ids",
+            examples=(Example(_("Ceux du premier"), {"id": 1}),),
+        ),
+        "update": Described(
+            _("Donner à un agent ses identifiants externes"),
+            _(
+                "Ceux qui sont envoyés remplacent tous les autres, dans chaque territoire où l'agent travaille et où "
+                "l'on est administrateur ; PUT et PATCH font la même chose. Un agent supprimé libère les siens."
+            ),
+            _("Un administrateur d'une organisation où l'agent a un rôle, ou de son territoire."),
+            name="update_external_ids",
+            examples=(Example(_("Le matricule du premier"), {"id": 1, "external_ids": {"rh": "A-17"}}),),
+        ),
+    }
+    resource = "agents"
+    model = Agent
+    representation = EXTERNAL_IDS
+    serializer_class = AgentExternalIdsSerializer
+
+    def update(self, request: Request, pk: str) -> Response:
+        self.params.refuse_unread_body()
+        self._ask_of_one()
+        return self._once(lambda: self._change(leading_integer(pk)))
+
+    partial_update = update
+
+    def _change(self, pk: int) -> Response:
+        agent = Agent.objects.select_for_update(no_key=True).filter(pk=pk, deleted_at=None).first()
+        if agent is None:
+            raise self.not_found(pk)
+        if not places_of(pk, self.request.user):
+            raise self._forbidden()
+        refuse_stale(self.request, SimpleNamespace(pk=pk, version=_version(self._ids(pk))))
+        with gathered():
+            return self._save(self._serializer(agent))
+
+    def _row(self, pk: int) -> tuple[Any, ...]:
+        if not Agent.objects.filter(pk=pk, deleted_at=None).exists():
+            raise self.not_found(pk)
+        if pk not in self.request.user.reach.own and not places_of(pk, self.request.user):
+            raise self._forbidden()
+        ids = self._ids(pk)
+        self.row_version = f"{pk}.{_version(ids)}"
+        return pk, ids
+
+    def _ids(self, pk: int) -> dict[str, str]:
+        return AgentExternalId.objects.known_by(self.request.user).filter(agent=pk).ids()
+
+
+def _version(ids: Mapping[str, str]) -> int:
+    """They have no version of their own: a number that changes with them."""
+    return zlib.crc32(orjson.dumps(ids))
 
 
 class Organisations(NarrowedAlike, ResourceViewSet):

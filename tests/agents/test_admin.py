@@ -72,6 +72,8 @@ def form_of(agent: Agent, *roles: AgentRole, **changes: Any) -> dict[str, Any]:
         "inclusion_connect_open_id_sub": "",
         "territorial_roles-TOTAL_FORMS": 0,
         "territorial_roles-INITIAL_FORMS": 0,
+        "external_names-TOTAL_FORMS": 0,
+        "external_names-INITIAL_FORMS": 0,
         "roles-TOTAL_FORMS": len(roles),
         "roles-INITIAL_FORMS": len([role for role in roles if role.pk]),
     }

@@ -32,7 +32,15 @@ from absences.models import Absence, ExternalId
 from absences.models.external import territories_of
 from absences.views import Absences
 from agents.authentication import signature
-from agents.models import Agent, AgentRole, AgentTerritorialRole, ApiAccount, ClientToken, RecordEntry
+from agents.models import (
+    Agent,
+    AgentExternalId,
+    AgentRole,
+    AgentTerritorialRole,
+    ApiAccount,
+    ClientToken,
+    RecordEntry,
+)
 from agents.record.refusals import bound
 from rdv.api.pagination import write_cursor
 from rdv.api.versioning import OtherAddresses
@@ -520,6 +528,48 @@ def _agents_listed(settled: Settled, caller: Person, dice: random.Random) -> Non
         expected = oracle.agents_of_organisation(world, caller, name or "")
         found = settled.listed(caller.name, "agents", {"organisation_id": settled.id("organisation", name)})
         assert sorted(found) == sorted(settled.agents[one].pk for one in expected), (caller.name, name)
+
+
+@covers("GET", "HEAD", "PUT", "PATCH", at="agents/<pk>/external_ids")
+def _ids_of_agents(settled: Settled, caller: Person, dice: random.Random) -> None:
+    """Each has an id in each territory where they work; who may not read it does not find them by it, nor name them."""
+    world, who, route = settled.world, caller.name, "agents/<pk>/external_ids"
+    systems = {name: f"t{place}" for place, name in enumerate(sorted(settled.territories))}
+    with undone():
+        for one in world.people:
+            for territory in {world.organisations[place] for place in oracle.org(one)}:
+                AgentExternalId.objects.create(
+                    agent=settled.agents[one.name],
+                    territory=settled.territories[territory],
+                    system=systems[territory],
+                    value=mark("person", one.name),
+                )
+        for one in world.people:
+            pk, places = settled.agents[one.name].pk, oracle.named_in(world, caller, one)
+            known = oracle.names_known_in(world, caller, one) if not one.deleted else set()
+            seen = 404 if one.deleted else 200 if places or oracle.oneself(caller, one) else 403
+            shown = settled.ask(who, "GET", route, pk, kinds=settled.all_kinds)
+            assert shown.status_code == seen, (who, one.name)
+            assert settled.ask(who, "HEAD", route, pk).status_code == seen
+            if seen == 200:
+                ids = {systems[territory]: mark("person", one.name) for territory in known}
+                assert shown.json()["agent"] == {"id": pk, "external_ids": ids}, (who, one.name)
+            for verb in ("PUT", "PATCH"):
+                others = {key: settled.id("person", dice.choice(world.people).name) for key in ("id", "pk", "agent_id")}
+                answer = settled.ask(who, verb, route, pk, query=others, body=others | {"external_ids": {"x": "y"}})
+                assert answer.status_code == (404 if one.deleted else 200 if places else 403), (who, one.name)
+                written = {row for (_kind, _pk), (_before, row) in answer.changed.items() if row is not None}
+                expected = {(pk, settled.territories[place].pk, "x", "y") for place in places}
+                assert written == (expected if answer.status_code == 200 else set()), (who, one.name)
+                assert {before[0] for before, _after in answer.changed.values() if before} <= {pk}
+            for territory, system in systems.items():
+                name = f"{system}:{mark('person', one.name)}"
+                found = territory in known and one.name in oracle.visible_agents(world, caller)
+                assert settled.listed(who, "agents", {"external_id": name}) == ([pk] if found else []), (who, name)
+                answer = settled.ask(who, "POST", "absences", body=GOOD | {"agent_external_id": name})
+                status = oracle.creating(world, caller, {"agent_id": one.name})[0] if territory in known else 404
+                assert answer.status_code == status, (who, name, answer.content)
+    assert settled.ask(who, "GET", route, NOBODY).status_code == 404
 
 
 @covers("GET", "HEAD", at="organisations")
@@ -1097,7 +1147,7 @@ def _of_an_account_with_their_roles(
     for name, level in caller.roles.items():
         account.roles.create(organisation=settled.organisations[name], access_level=level)
     account.services.set(settled.services[name] for name in caller.services)
-    return {"x-auth": f"Bearer {key_of(account)}"}, replace(caller, territories=frozenset())
+    return {"x-auth": f"Bearer {key_of(account)}"}, replace(caller, territories=frozenset(), account=True)
 
 
 @pytest.mark.django_db
