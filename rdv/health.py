@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillAsking
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.cache import cache
@@ -23,6 +23,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from . import VERSION
+from .api.connections import last
 from .api.middleware import FIXED_HEADERS
 
 if TYPE_CHECKING:
@@ -120,11 +121,7 @@ class Health:
             return self._tell(environ, start_response)
         if not self.leaving:
             return self.application(environ, start_response)
-
-        def start_last(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
-            return start_response(status, [*headers, ("Connection", "close")], *args)
-
-        return self.application(environ, start_last)
+        return self.application(environ, last(start_response))
 
     def _tell(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         method = environ["REQUEST_METHOD"]

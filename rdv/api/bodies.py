@@ -41,9 +41,9 @@ class Incomplete(MalformedRequest):
 UNREAD = (LengthRequired, Incomplete)
 
 
-def receive(environ: WSGIEnvironment) -> None:
+def receive(environ: WSGIEnvironment) -> bool:
     """Waits for the body and puts it in `wsgi.input`, unless it is announced as too long: that is told once the caller
-    is known. Raises LengthRequired and Incomplete.
+    is known. Raises LengthRequired and Incomplete. Gives whether nothing of the request is left in the connection.
 
     Of a length and chunks hyper keeps the chunks, and closes the connection after them (RFC 9112 6.1).
     """
@@ -51,12 +51,15 @@ def receive(environ: WSGIEnvironment) -> None:
     limit = settings.RDV_MAX_BODY_BYTES
     if "HTTP_TRANSFER_ENCODING" in environ:
         body = environ["wsgi.input"].read(limit + 1)  # one byte over the limit is enough to refuse it
+        whole = bool(len(body) <= limit)
         if environ["CONTENT_TYPE"].partition(";")[0].strip().lower() in FORMS:
             raise LengthRequired  # only now: a connection closed with a body unread may take the answer along
     elif announced.isdecimal() and 0 < int(announced) <= limit:
         body = environ["wsgi.input"].read(int(announced))
         if len(body) < int(announced):
             raise Incomplete
+        whole = True
     else:
-        return
+        return not announced.isdecimal() or not int(announced)
     environ["wsgi.input"] = io.BytesIO(body)
+    return whole

@@ -16,12 +16,25 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 PATIENCE = timedelta(seconds=20)  # for the longest body: 420 kbit/s; what waits for a hash has that time too
 ROUNDS = 2.0  # seconds between two
 _LAST_DATA_SENT = struct.Struct("44x I")  # of `struct tcp_info`, milliseconds ago
+
+
+def last(start_response: StartResponse) -> StartResponse:
+    """Its connection ends with this answer, and says so (RFC 9112 9.6): the next request in it would get none."""
+
+    def start(status: str, headers: list[tuple[str, str]], *args: Any) -> Any:
+        return start_response(status, [*headers, ("Connection", "close")], *args)
+
+    return start
 
 
 def watch() -> threading.Thread | None:

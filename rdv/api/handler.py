@@ -17,6 +17,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from .accept import Form, form_of
 from .bodies import UNREAD, receive
+from .connections import last
 from .envelope import shape_of_refusal
 from .errors import PROBLEM, Busy, WireError, plain, problem
 from .gzipped import Gzip
@@ -68,7 +69,9 @@ class WireHandler(WSGIHandler):
         environ["CONTENT_TYPE"] = bare_content_type(environ.get("CONTENT_TYPE") or "")
         seen: Seen | None = environ.get(SEEN)
         try:
-            receive(environ)  # here: somebody who dawdles over it must not have the turn meanwhile
+            # Here: somebody who dawdles over it must not have the turn meanwhile.
+            if not receive(environ):
+                start_response = last(start_response)
             if seen:
                 seen.stands_in_line()
             with self.turns.turn():
@@ -83,6 +86,8 @@ class WireHandler(WSGIHandler):
         except (Busy, *UNREAD) as error:
             if seen:
                 seen.away = error.code
+            if isinstance(error, UNREAD):
+                start_response = last(start_response)
             return self.refusals[type(error)](environ, start_response)
 
 

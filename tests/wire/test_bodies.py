@@ -38,6 +38,30 @@ def test_json_need_not_since_its_end_shows():
     assert received(b'{"a":1}', HTTP_TRANSFER_ENCODING="chunked") == b'{"a":1}'
 
 
+LONG = str(1024 * 1024 + 1)
+
+
+@pytest.mark.parametrize(
+    ("environ", "body", "closed"),
+    [
+        ({}, b"", False),
+        ({"CONTENT_LENGTH": "7"}, b'{"a":1}', False),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, b'{"a":1}', False),
+        ({"CONTENT_LENGTH": LONG}, b"", True),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, b" " * int(LONG), True),
+        ({"CONTENT_LENGTH": "9"}, b"a", True),
+        ({"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": FORM}, b"a=1", True),
+    ],
+)
+def test_a_connection_in_which_a_body_is_left_ends_and_says_so(door, environ, body, closed):
+    headers = {}
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/api/v1/absences", "CONTENT_TYPE": "application/json"} | environ
+    setup_testing_defaults(environ)
+    environ["wsgi.input"] = io.BytesIO(body)
+    list(door(environ, lambda _line, told: headers.update(told)))
+    assert headers.get("Connection") == ("close" if closed else None)
+
+
 @pytest.mark.parametrize(
     ("environ", "status", "sentence"),
     [
