@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from .client import Caller, Server
-from .directory import Agent
+from .directory import Agent, Place
 
 
 class Cast:
@@ -61,6 +61,31 @@ class Cast:
                 if self.directory.seen_by(agent) and self._hidden(agent):
                     return self.server.caller(agent)
         pytest.skip("the directory file has nobody with a password who sees somebody and not somebody else")
+
+    @property
+    def steward(self) -> tuple[Caller, list[Place]]:
+        """Somebody who administers a territory and has roles in organisations of it, the most there are, and these:
+        who may make webhook endpoints, and sees them (contract 3.3).
+        """
+        found = [(one, sorted(self.directory.orgt(one) & one.reach)) for one in self.agents("territorial_admin")]
+        agent, places = max(found, key=lambda one: len(one[1]), default=(None, []))
+        if agent is None or not places:
+            pytest.skip("the directory file has no territorial admin with a password who works in their territory")
+        return self.server.caller(agent), places
+
+    def colleague(self, place: Place) -> Caller:
+        """Somebody who has a role there, and does not administer the territory."""
+        for agent in self.directory.agents:
+            if agent.can_sign_in and place in agent.roles and place[0] not in agent.territories:
+                return self.server.caller(agent)
+        pytest.skip(f"the directory file has nobody with a password in {place[1]} but who administers the territory")
+
+    def stranger(self, place: Place) -> Caller:
+        """Somebody who works, but not there nor for the whole territory."""
+        for agent in self.directory.agents:
+            if agent.can_sign_in and agent.roles and place not in self.directory.orgt(agent) | agent.reach:
+                return self.server.caller(agent)
+        pytest.skip(f"everybody of the directory file with a password has to do with {place[1]}")
 
     def seen(self, caller: Caller) -> Agent:
         """An agent whom the caller sees: somebody else, where there is somebody."""

@@ -15,11 +15,14 @@ import httpx
 import pytest
 
 from .directory import Agent, Directory, Place
+from .receiver import Delivery
 
 API = "/api/v1"
 TRIPLE = ("access-token", "client", "uid")
 PATIENCE = 90  # seconds that a server may ask the kit to wait
 RETRIES = 3
+ENDPOINTS = re.compile(r"/organisations/[^/]+/webhook_endpoints")
+NOWHERE = "https://conformance.invalid"
 MASK = "•••"
 # Of a body that is shown in the report.
 LONGEST = 2000
@@ -55,6 +58,10 @@ class Server:
         self.secrets = Secrets()
         self.secrets.add(*(agent.password for agent in directory.agents))
         self.exchanges: list[httpx.Response] = []
+        # What it told the kit's receiver; whether it ever did; and why there is no use in waiting for it.
+        self.deliveries: list[Delivery] = []
+        self.reached = False
+        self.unreachable = ""
         self._pause = 1 / rate if rate else 0
         self._next = 0.0
         self._http = httpx.Client(timeout=60, trust_env=False, headers={"User-Agent": "rdv-conformance"})
@@ -62,6 +69,7 @@ class Server:
         self._places: dict[Place, int] = {}
         self._agents: dict[str, int] = {}
         self._absences: dict[int, Caller] = {}  # left to remove
+        self._endpoints: dict[int, tuple[int, Caller]] = {}  # likewise; each with its organisation
 
     # Asking.
 
@@ -164,9 +172,22 @@ class Server:
     def forget(self, absence: int) -> None:
         self._absences.pop(absence, None)
 
+    def keep_endpoint(self, endpoint: int, organisation: int, caller: Caller) -> None:
+        """A webhook endpoint that was made or moved, by whoever can remove it."""
+        self._endpoints[endpoint] = (organisation, caller)
+
     def tidy(self) -> list[str]:
-        """Remove the absences of a test; what could not be removed, in words."""
+        """Remove what a test made; what could not be removed, in words."""
         left = []
+        for endpoint, (organisation, caller) in list(self._endpoints.items()):
+            path = f"/organisations/{organisation}/webhook_endpoints/{endpoint}"
+            if caller.delete(path).status_code != 204:
+                # The contract has no way to remove one; this one is told nothing more.
+                aside = {"target_url": f"{NOWHERE}/{endpoint}", "subscriptions": [], "trigger": False}
+                answer = caller.ask("PATCH", path, json=aside)
+                if answer.status_code != 200:
+                    left.append(f"webhook endpoint {endpoint} of the kit could not be removed: {answer.status_code}")
+            self._endpoints.pop(endpoint)
         for absence, caller in list(self._absences.items()):
             answer = caller.delete(f"/absences/{absence}")
             if answer.status_code not in (204, 404):
@@ -215,17 +236,24 @@ class Caller:
         return self.ask("GET", path, **kwargs)
 
     def post(self, path: str, **kwargs: Any) -> httpx.Response:
-        """An absence that it makes is removed after the test."""
+        """An absence or a webhook endpoint that it makes is removed after the test."""
         answer = self.ask("POST", path, **kwargs)
         if answer.status_code in (200, 201) and re.fullmatch(r"/absences(\.json)?/?", path):
             self.server.keep(answer.json()["absence"]["id"], self)
-        return answer
+        return self._kept(answer, path)
 
     def put(self, path: str, **kwargs: Any) -> httpx.Response:
-        return self.ask("PUT", path, **kwargs)
+        return self._kept(self.ask("PUT", path, **kwargs), path)
 
     def patch(self, path: str, **kwargs: Any) -> httpx.Response:
-        return self.ask("PATCH", path, **kwargs)
+        return self._kept(self.ask("PATCH", path, **kwargs), path)
+
+    def _kept(self, answer: httpx.Response, path: str) -> httpx.Response:
+        """A webhook endpoint that was made, or is elsewhere now, is removed after the test."""
+        if answer.status_code in (200, 201) and ENDPOINTS.match(path):
+            row = answer.json()["webhook_endpoint"]
+            self.server.keep_endpoint(row["id"], row["organisation_id"], self)
+        return answer
 
     def delete(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.ask("DELETE", path, **kwargs)

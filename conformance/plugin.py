@@ -12,7 +12,7 @@ from .client import MASK, Server, told
 from .directory import Directory
 from .sections import SECTIONS, is_within, order
 
-pytest.register_assert_rewrite("conformance.expect", "conformance.material")
+pytest.register_assert_rewrite("conformance.deliveries", "conformance.expect", "conformance.material")
 
 PROMISES = "conformance.promises."
 SERVER: pytest.StashKey[Server] = pytest.StashKey()
@@ -32,7 +32,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rate", type=float, default=10, help="requests a second at most; 0 for as many as come (default: 10)"
     )
+    group.addoption(
+        "--receiver",
+        metavar="ADDRESS",
+        help="where the server can reach the receiver of the kit: https://kit.example (default: 127.0.0.1, for a "
+        "server on this machine)",
+    )
+    group.addoption(
+        "--listen",
+        type=listening,
+        default=("127.0.0.1", 0),
+        metavar="HOST:PORT",
+        help="where the receiver listens (default: 127.0.0.1, any port)",
+    )
     group.addoption("--sections", action="store_true", help="print the sections of the contract with their tests")
+
+
+def listening(text: str) -> tuple[str, int]:
+    """Raises ValueError, as argparse expects."""
+    host, _colon, port = text.rpartition(":")
+    return host or "127.0.0.1", int(port)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -131,6 +150,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.sections.insert(0, (f"contract {section}: {SECTIONS[section].title}", _sentence(item)))
         for exchange in exchanges:
             report.sections.append((f"asked and answered (secrets are {MASK})", server.secrets.mask(told(exchange))))
+        for delivery in server.deliveries[-SHOWN:]:
+            report.sections.append((f"received (secrets are {MASK})", server.secrets.mask(str(delivery))))
     return report
 
 

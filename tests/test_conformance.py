@@ -15,8 +15,11 @@ import pytest
 
 from conformance import client, plugin
 from conformance.client import MASK, Secrets
+from conformance.deliveries import is_signed, is_tried_again
 from conformance.directory import Directory
+from conformance.receiver import LONGEST, Delivery, Receiver, is_loopback
 from conformance.sections import SECTIONS, is_within, order
+from conformance.subscriber import Subscriber
 
 from .oracle import Person, World, agents_of_organisation, sees, visible_services
 from .server import ROOT, Server, serving
@@ -27,13 +30,17 @@ DIRECTORY = KIT / "directory.json"
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory):
-    """A server with nothing but the kit's directory. Behind the proxy that lies, each lie has an address of its own."""
+    """A server with nothing but the kit's directory, which sends webhooks to this machine. Behind the proxy that lies,
+    each lie has an address of its own.
+    """
     with serving(
         tmp_path_factory.mktemp("conformance"),
         "provision",
         str(DIRECTORY),
         RDV_SIGN_IN_LIMIT="10/15m",
         RDV_TRUSTED_PROXIES="1",
+        RDV_WEBHOOKS_ALLOWED_NETWORKS="127.0.0.0/8",
+        WEBHOOKS_WORKER="1",
     ) as server:
         yield server
 
@@ -58,7 +65,8 @@ def absences(server: Server) -> str:
 COUNT = """
 from absences.models import Absence
 from agents.models import ClientToken, Organisation
-print(Absence.objects.count(), ClientToken.objects.filter(revoked_at=None).count(),
+from webhooks.models import WebhookEndpoint
+print(Absence.objects.count(), WebhookEndpoint.objects.count(), ClientToken.objects.filter(revoked_at=None).count(),
       list(Organisation.objects.order_by("pk").values_list("name", "phone_number", "email", "verticale")))
 """
 
@@ -90,7 +98,7 @@ def test_every_lie_is_noticed_in_the_section_that_it_concerns(applied):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     caught: dict[str, dict[str, Any]] = json.loads(done.stdout)
-    assert len(caught) > 130
+    assert len(caught) > 190
     assert [lie for lie, found in caught.items() if not found["noticed"]] == []
     assert [lie for lie, found in caught.items() if not found["passes"]] == []
     # Every section that has tests has lies that these notice.
@@ -249,6 +257,154 @@ def test_a_bug_of_the_server_fails_whatever_was_asked(polite):
     server, _waits = polite(httpx.Response(500))
     with pytest.raises(pytest.fail.Exception, match="500, a bug of the server"):
         server.ask("GET", "/agents")
+
+
+ENDPOINT = "/organisations/7/webhook_endpoints"
+MADE = {"webhook_endpoint": {"id": 3, "organisation_id": 7}}
+NOT_CALLED = {"errors": {"target_url": [{"error": "invalid"}]}}
+
+
+@pytest.fixture
+def subscriber(polite, monkeypatch):
+    """One of a server that gives these answers, and tells nothing."""
+    monkeypatch.setattr(Subscriber, "patience", 0.01)
+    receivers = []
+
+    def answering(*answers, **kwargs):
+        server, _waits = polite(*answers)
+        receivers.append(Receiver())
+        return Subscriber(server, receivers[-1], **kwargs)
+
+    yield answering
+    for receiver in receivers:
+        receiver.close()
+
+
+def test_what_is_told_is_skipped_where_the_server_does_not_call_the_receiver_and_said_why(subscriber):
+    one = subscriber(httpx.Response(422, json=NOT_CALLED))
+    for _time in range(2):  # it is asked once
+        with pytest.raises(
+            pytest.skip.Exception, match=r"does not send webhooks to http://127.0.0.1:\d+: .*; see --receiver"
+        ):
+            one.endpoint(one.server.anonymous, 7)
+
+
+def test_what_is_told_is_skipped_where_nothing_ever_arrives(subscriber):
+    one = subscriber(httpx.Response(200, json=MADE))
+    box = one.endpoint(one.server.anonymous, 7)
+    with pytest.raises(pytest.skip.Exception, match=r"nothing arrived at http://127.0.0.1:\d+ in 0.01 s"):
+        one.wait(box, len)
+    with pytest.raises(pytest.skip.Exception, match="nothing arrived"):
+        one.endpoint(one.server.anonymous, 7)
+
+
+def test_silence_is_a_failure_where_the_receiver_was_named(subscriber):
+    one = subscriber(httpx.Response(200, json=MADE), httpx.Response(422, json=NOT_CALLED), insists=True)
+    box = one.endpoint(one.server.anonymous, 7)
+    with pytest.raises(pytest.fail.Exception, match="nothing arrived"):
+        one.wait(box, len)
+    with pytest.raises(pytest.fail.Exception, match="does not send webhooks"):
+        one.endpoint(one.server.anonymous, 7)
+
+
+def test_silence_is_a_failure_where_something_arrived_before(subscriber):
+    one = subscriber(httpx.Response(200, json=MADE))
+    box = one.endpoint(one.server.anonymous, 7)
+    assert httpx.post(box.url, json={"data": {"id": 5}}, trust_env=False).status_code == 204
+    one.wait(box, len)
+    with pytest.raises(pytest.fail.Exception, match="of what should arrive, 1 did"):
+        one.wait(box, lambda came: len(came) > 1)
+
+
+def test_an_endpoint_that_cannot_be_removed_is_told_nothing_more(polite):
+    """The contract has no way to remove one."""
+    asked = []
+
+    def answer(request):
+        asked.append((request.method, request.url.path, request.content and json.loads(request.content)))
+        return httpx.Response(404 if request.method == "DELETE" else 200, json=MADE)
+
+    server, _waits = polite()
+    server._http = httpx.Client(transport=httpx.MockTransport(answer))
+    server.anonymous.post(ENDPOINT, json={})
+    assert server.tidy() == []
+    assert server.tidy() == []
+    silence = {"target_url": "https://conformance.invalid/3", "subscriptions": [], "trigger": False}
+    assert asked[1:] == [("DELETE", f"/api/v1{ENDPOINT}/3", b""), ("PATCH", f"/api/v1{ENDPOINT}/3", silence)]
+
+
+def test_a_server_elsewhere_is_not_told_to_call_itself(tmp_path):
+    done = run(
+        *("--address", "https://rdv.example", "--directory", str(DIRECTORY), "--only", "5.5", "-q", "-k", "new_secret"),
+        folder=tmp_path,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert done.returncode == 0, done.stdout
+    assert "5.5  a new secret signs" in done.stdout
+    assert "--receiver says by which address it reaches this one" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        *(("http://127.0.0.1:8000", True), ("http://127.1.2.3/", True), ("http://[::1]:80", True)),
+        *(("https://localhost", True), ("http://127.example", False), ("http://192.0.2.1:8000", False)),
+    ],
+)
+def test_it_knows_a_server_on_this_machine(address, here):
+    assert is_loopback(address) is here
+
+
+def test_the_receiver_takes_what_is_sent_to_its_addresses_and_nothing_long():
+    receiver = Receiver()
+    box = receiver.mailbox()
+    try:
+        assert httpx.put(f"{box.url}?a=b", content=b"x", trust_env=False).status_code == 204
+        assert httpx.post(f"{receiver.address}/else", content=b"x", trust_env=False).status_code == 404
+        assert httpx.post(box.url, content=b"x" * (LONGEST + 1), trust_env=False).status_code == 404
+    finally:
+        receiver.close()
+    ((method, body),) = [(one.method, one.body) for one in box.deliveries]
+    assert (method, body) == ("PUT", b"x")
+
+
+EXAMPLE = (
+    b'{"data":{"id":31},"meta":{"model":"Absence","event":"destroyed","webhook_reason":null,'
+    b'"timestamp":"2025-06-02 09:15:00 +0200"}}'
+)
+SIGNED = "8f9b6f4265489ac5209cdc7b1de114790ddf5f45210b2148cba8196e39b148a3"
+
+
+def attempt(at=0.0, method="POST", body=EXAMPLE, signature=SIGNED, media="application/json; charset=utf-8"):
+    return Delivery(method, "/", {"content-type": media, "x-lapin-signature": signature}, body, at)
+
+
+def test_a_signature_is_that_of_the_example_of_the_contract():
+    is_signed(attempt(), "secret-de-webhook")
+    for false in (attempt(body=EXAMPLE + b" "), attempt(signature=SIGNED.upper())):
+        with pytest.raises(AssertionError):
+            is_signed(false, "secret-de-webhook")
+    with pytest.raises(AssertionError):
+        is_signed(attempt(), "secret-de-webhooks")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [],
+        [attempt(3.1), attempt(3.2)],
+        [attempt(0.1)],
+        [attempt(25)],
+        [attempt(3.1, body=EXAMPLE + b" ")],
+        [attempt(3.1, signature="0" * 64)],
+        [attempt(3.1, method="PUT")],
+        [attempt(3.1, media="application/json")],
+    ],
+)
+def test_a_retry_that_is_none_or_another_is_noticed(later):
+    is_tried_again([attempt(), attempt(3.1)])
+    with pytest.raises(AssertionError):
+        is_tried_again([attempt(), *later])
 
 
 def test_a_section_is_within_those_that_begin_as_it_does():

@@ -12,6 +12,8 @@ from conformance.client import Caller, Server
 from conformance.directory import Directory
 from conformance.material import made, valid
 from conformance.plugin import SERVER
+from conformance.receiver import Receiver, is_loopback
+from conformance.subscriber import Subscriber
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,7 @@ def _leave_nothing(server: Server) -> Iterator[None]:
     """What a test asked is told when it fails; what it made is removed."""
     server.exchanges.clear()
     yield
+    server.deliveries.clear()
     left = server.tidy()
     assert not left, left
 
@@ -65,3 +68,17 @@ def foreign(cast: Cast, server: Server, worker: Caller) -> dict[str, Any]:
     """An absence of an agent whom `worker` does not see, made by somebody who does."""
     agent, seer = cast.hidden(worker)
     return made(seer, valid(server.id_of(agent)))
+
+
+@pytest.fixture(scope="session")
+def subscriber(server: Server, pytestconfig: pytest.Config) -> Iterator[Subscriber]:
+    """Who has webhook endpoints, and hears what they are told. Skips when the server would not find the receiver."""
+    address, (host, port) = pytestconfig.option.receiver, pytestconfig.option.listen
+    if not address and not is_loopback(server.address):
+        pytest.skip("the server is on another machine: --receiver says by which address it reaches this one")
+    try:
+        receiver = Receiver(host, port, address or "")
+    except OSError as error:
+        pytest.fail(f"--listen {host}:{port}: {error.strerror}", pytrace=False)
+    yield Subscriber(server, receiver, insists=bool(address))
+    receiver.close()
