@@ -7,10 +7,13 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("Webhooks")
 
     def ready(self) -> None:
+        from rdv.api import figures as stored
         from rdv.api import problems
 
+        from .figures import figures
         from .outbox import listen
         from .problems import PROBLEMS
 
         problems.declare(*PROBLEMS)
+        stored.declare(figures)
         listen()

@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from rdv import VERSION
 
 from .observed import Observer, Seen
+from .stored import Stored
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where the files are; bin/serving.py makes it
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
@@ -61,6 +62,8 @@ class Measures(Observer):
         self._counted = lru_cache(maxsize=None)(self._requests.labels)
         self._erred = lru_cache(maxsize=None)(self._errors.labels)
         self._timed = lru_cache(maxsize=None)(self._latency.labels)
+        self._stored = Stored()
+        registry.register(self._stored)
         user_logged_in.connect(self._came)
         user_login_failed.connect(self._failed)
 
@@ -97,6 +100,7 @@ class Measures(Observer):
         _forget_the_dead(Path(folder))
         together = CollectorRegistry()
         MultiProcessCollector(together, folder)  # type: ignore[no-untyped-call]
+        together.register(self._stored)
         return generate_latest(together)
 
 

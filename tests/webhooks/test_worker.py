@@ -17,6 +17,7 @@ from django.utils import timezone
 from webhooks.delivery import claims
 from webhooks.delivery import worker as module
 from webhooks.delivery.claims import LEASE, claim, record
+from webhooks.delivery.due import HELD_UP
 from webhooks.delivery.schedule import ATTEMPTS
 from webhooks.models import Attempt, Delivery, WebhookEndpoint
 from webhooks.sending import Sender
@@ -141,7 +142,7 @@ def test_the_next_event_of_an_object_waits_for_the_one_before(receiver: Receiver
 def test_but_not_for_one_that_fails_again_and_again(receiver: Receiver) -> None:
     endpoint = endpoint_at(receiver.url)
     soon = timezone.now() + datetime.timedelta(hours=1)
-    delivery(endpoint, object_id=1, attempts=claims.HELD_UP, next_at=soon)
+    delivery(endpoint, object_id=1, attempts=HELD_UP, next_at=soon)
     second = delivery(endpoint, object_id=1)
     work()
     assert receiver.ids() == [second.event.name]

@@ -10,23 +10,20 @@ import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
-from webhooks.models import Attempt, Delivery, WebhookEndpoint
+from webhooks.models import Attempt, Delivery, Tally, WebhookEndpoint
 from webhooks.models.delivery import LONGEST_ANSWER
 from webhooks.sending import Outcome
 from webhooks.signing import signed
 
+from .due import due, in_turn
 from .schedule import ATTEMPTS, rest_asked, wait_after
 
 LEASE = datetime.timedelta(seconds=30)  # ten for the receiver, the rest for a database that is busy
-# An event waits for those before it about the same object, but not for one that failed as often as this (a quarter of
-# an hour): a receiver that cannot take one would never hear of the next.
-HELD_UP = 5
-
-PENDING = Delivery.State.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +56,6 @@ class Done:
     work: Work
     outcome: Outcome
     at: datetime.datetime
-
-
-def free(now: datetime.datetime) -> Q:
-    """Of the deliveries, those that no worker is at."""
-    return Q(locked_until=None) | Q(locked_until__lte=now)
-
-
-def due(now: datetime.datetime) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(free(now), state=PENDING, next_at__lte=now)
-
-
-def in_turn(deliveries: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """Those that need not wait for an older event about the same object, to the same endpoint."""
-    older = Delivery.objects.filter(
-        endpoint=OuterRef("endpoint"),
-        about=OuterRef("about"),
-        event__lt=OuterRef("event"),
-        state=PENDING,
-        attempts__lt=HELD_UP,
-    )
-    return deliveries.filter(~Exists(older))
 
 
 def claim(worker: str, room: int, room_of: Callable[[int], int], turn: int = 0) -> list[Work]:
@@ -169,6 +145,9 @@ def record(worker: str, done: Iterable[Done]) -> None:
                 rows.update(state=Delivery.State.CANCELLED, **over)
             else:
                 rows.update(next_at=next_try(one), **over)
+    if settings.RDV_METRICS_TOKEN:
+        given_up = sum(one.work.attempts + 1 >= ATTEMPTS for one in failed)
+        Tally.add({Delivery.State.DELIVERED: len(received), Delivery.State.FAILED: given_up})
 
 
 def next_try(one: Done) -> datetime.datetime:

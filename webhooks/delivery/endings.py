@@ -13,7 +13,8 @@ from rdv.api.transactions import write
 from webhooks.mails import send_disabled
 from webhooks.models import Delivery, WebhookEndpoint
 
-from .claims import PENDING, Done, free
+from .claims import Done
+from .due import PENDING, free
 
 GONE = 410
 

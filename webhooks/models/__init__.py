@@ -4,5 +4,6 @@ from .backfill import Backfill
 from .delivery import Attempt, Delivery
 from .endpoint import SUBSCRIPTIONS, WebhookEndpoint
 from .event import Audience, Event
+from .tally import Tally
 
-__all__ = ["SUBSCRIPTIONS", "Attempt", "Audience", "Backfill", "Delivery", "Event", "WebhookEndpoint"]
+__all__ = ["SUBSCRIPTIONS", "Attempt", "Audience", "Backfill", "Delivery", "Event", "Tally", "WebhookEndpoint"]
