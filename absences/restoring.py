@@ -192,14 +192,19 @@ class RestoredAbsences(Absences):
             with strictly(self.handling == "strict"):
                 self.written = gone.restore()
         except Overlapping as refusal:
-            self._hold_rights()
-            if not self.in_sight_still(Absence(agent_id=gone.agent_id)):
-                raise self._forbidden() from None
+            self._hold_sight(gone)
             raise Overlaps(refusal.ids) from None
         except ValidationError as failure:
+            self._hold_sight(gone)  # of an agent who has left, nobody
             raise Invalid(failure.error_dict) from None
         self._hold_rights()
         return self._answer(self._row(self.written.pk))
+
+    def _hold_sight(self, gone: DeletedAbsence) -> None:
+        """Why it does not come back is told to who sees its agent alone. Raises the 403."""
+        self._hold_rights()
+        if not self.in_sight_still(Absence(agent_id=gone.agent_id)):
+            raise self._forbidden() from None
 
     @classmethod
     def described_answers(cls, operation: Operation) -> Mapping[int, Answer]:

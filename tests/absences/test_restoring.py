@@ -200,12 +200,24 @@ def test_only_who_may_create_it_may_restore_it(
     assert sign_in(cast.etienne).post(f"{ABSENCES}/{gone}/restore").status_code == 403  # it is there, and no concern
 
 
-def test_of_an_agent_who_left_nothing_comes_back(cast: SimpleNamespace, martine: WireClient, gone: int) -> None:
+def test_of_an_agent_who_left_nothing_comes_back_nor_is_anything_told(
+    cast: SimpleNamespace, martine: WireClient, sign_in: Callable[..., WireClient], gone: int
+) -> None:
+    out_of_sight = sign_in(cast.etienne).post(f"{ABSENCES}/{gone}/restore")
     cast.bruno.leave()
-    answer = martine.post(f"{ABSENCES}/{gone}/restore")
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == {"agent": [{"error": "blank"}]}
-    assert deleted(martine) == []
+    for client in (martine, sign_in(cast.etienne)):
+        answer = client.post(f"{ABSENCES}/{gone}/restore")
+        assert answer.status_code == 403
+        assert answer.json() == out_of_sight.json()
+        assert deleted(client) == []
+    assert not Absence.objects.filter(pk=gone).exists()
+
+
+def test_of_an_agent_whose_row_is_gone_nothing_comes_back(
+    cast: SimpleNamespace, martine: WireClient, gone: int
+) -> None:
+    cast.bruno.delete()
+    assert martine.post(f"{ABSENCES}/{gone}/restore").status_code == 403
 
 
 def test_an_organisation_that_is_no_more_is_forgotten(cast: SimpleNamespace, martine: WireClient) -> None:
