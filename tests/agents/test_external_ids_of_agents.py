@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from threading import Thread
 
 import pytest
+from django.db import connection, connections
 
 from absences.models import Absence
 from agents.models import Agent, AgentExternalId, AgentRole, ApiAccount, RecordEntry
 from tests.directory_file import MDS, PARIS, apply, paris
-from tests.factories import AgentFactory, OrganisationFactory
+from tests.factories import AgentFactory, OrganisationFactory, WebhookEndpointFactory
 from tests.worlds import bearing, key_of
+from webhooks.models import Event
 
 pytestmark = pytest.mark.usefixtures("now")
 
@@ -260,6 +263,37 @@ class TestNaming:
             answer = martine.post("/api/v1/absences/import", {"file": file, "agent_external_id": "rh:A-17"})
             assert answer.status_code == 200, answer.content
         assert Absence.objects.get().agent == named
+
+
+def test_webhooks_say_nothing_of_them(cast, martine):
+    WebhookEndpointFactory(organisation=cast.mds)
+    martine.put(path(cast.bruno), {"external_ids": {"rh": "A-17"}})
+    assert names(cast.bruno)
+    assert not Event.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="there, transactions that write are one after the other")
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_give_one_id_at_once_to_two_agents_one_does(sign_in):
+    place = OrganisationFactory()
+    agents = [AgentFactory(basic_in=[place]) for _ in range(3)]
+    boss = AgentFactory(admin_of=[place])
+    clients = [(sign_in(boss), agent) for agent in agents]
+    answers = []
+
+    def send(client, agent):
+        try:
+            answers.append(client.put(path(agent), {"external_ids": {"rh": "A-17"}}).status_code)
+        finally:
+            connections.close_all()
+
+    writers = [Thread(target=send, args=one) for one in clients]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(answers) == [200, 422, 422]
+    assert AgentExternalId.objects.count() == 1
 
 
 def test_an_api_account_that_is_admin_does_as_admins_do(cast, named):

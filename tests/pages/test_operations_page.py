@@ -193,7 +193,7 @@ def test_an_example_fills_the_form_without_a_script(martine: Client, id: str) ->
         answer = martine.get(address(id), {"exemple": number})
         for name, value in example.arguments.items():
             if name != "password":
-                assert (str(value) in "".join(lines(answer))) or isinstance(value, bool | list)
+                assert (str(value) in "".join(lines(answer))) or isinstance(value, bool | list | dict)
                 assert f'name="p-{name}"' in shown(answer)
     assert martine.get(address(id), {"exemple": "99"}).status_code == 200
     assert martine.get(address(id), {"exemple": "²"}).status_code == 200
