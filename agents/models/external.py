@@ -161,6 +161,8 @@ class AgentExternalId(Recorded, ExternalName):
                 violation_error_message=TAKEN,
             ),
         )
+        # Whom systems call so, in whatever territory.
+        indexes = (models.Index(fields=("value", "system"), name="agent_external_id_value"),)
 
     @property
     def recorded_name(self) -> str:
