@@ -171,6 +171,18 @@ def visible_services(world: World, a: Person) -> set[str]:
     return at_work | (set(a.services) if within(a, bas(a)) else set())
 
 
+def sees_feed(world: World, a: Person, owner: Person, kind: str, name: str) -> bool:
+    """One's own; with a key for some organisations, those of what it sees there: an agent, service or organisation."""
+    if not oneself(a, owner):
+        return False
+    seen = {
+        "agent": lambda: visible_agents(world, a),
+        "service": lambda: visible_services(world, a),
+        "organisation": lambda: visible_organisations(a),
+    }
+    return a.bound is None or name in seen[kind]()
+
+
 def visible_territories(world: World, a: Person) -> set[str]:
     """Those where one has a role, and those that one administers."""
     return {world.organisations[organisation] for organisation in nameable_organisations(world, a)}

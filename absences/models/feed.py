@@ -39,8 +39,14 @@ class Privacy(models.TextChoices):
 
 class FeedQuerySet(models.QuerySet["Feed"]):
     def visible_to(self, agent: Agent) -> FeedQuerySet:
-        """An agent's feeds are theirs alone."""
-        return self.filter(owner__among=agent.reach.own)
+        """An agent's feeds are theirs alone; by a key for some organisations those of whom and what it sees there."""
+        seen = (
+            Q(owner__among=agent.reach.person)  # nobody, for such a key
+            | Q(organisation__among=agent.reach.organisations)
+            | Q(agent__in=Agent.objects.visible_to(agent))
+            | Q(service__in=Service.objects.visible_to(agent))
+        )
+        return self.filter(seen, owner__among=agent.reach.own)
 
     def for_wire(self) -> FeedQuerySet:
         """Newest first, with the instants in seconds."""

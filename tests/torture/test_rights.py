@@ -28,7 +28,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from absences.models import Absence, ExternalId
+from absences.feeds.reading import target_of
+from absences.models import Absence, ExternalId, Feed
 from absences.models.external import territories_of
 from absences.views import Absences
 from agents.authentication import signature
@@ -46,7 +47,7 @@ from rdv.api.pagination import write_cursor
 from rdv.api.versioning import OtherAddresses
 from tests import oracle
 from tests.conftest import WireClient
-from tests.factories import PASSWORD, AbsenceFactory, AgentFactory
+from tests.factories import PASSWORD, AbsenceFactory, AgentFactory, FeedFactory
 from tests.oracle import Person, World
 from tests.worlds import (
     CHANGES,
@@ -810,7 +811,8 @@ def _keys(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
 
 @covers("GET", "HEAD", at="feeds")
 def _feeds_listed(settled: Settled, caller: Person, dice: random.Random) -> None:
-    assert settled.listed(caller.name, "feeds", kinds=settled.all_kinds) == settled.feeds(caller.name)
+    seen = [pk for pk, status in _feeds(settled, caller) if status == 200]
+    assert settled.listed(caller.name, "feeds", kinds=settled.all_kinds) == seen
     assert settled.ask(caller.name, "HEAD", "feeds").status_code == 200
 
 
@@ -859,10 +861,14 @@ def _feeds_renewed(settled: Settled, caller: Person, dice: random.Random) -> Non
 
 
 def _feeds(settled: Settled, caller: Person) -> Iterator[tuple[int, int]]:
-    """Feeds, each with what a look at it answers: one's own, others', none."""
+    """Feeds, each person's newest first, with what a look at each answers: one's own, others', none."""
+    rows = {"agent": settled.agents, "service": settled.services, "organisation": settled.organisations}
+    names = {kind: {row.pk: name for name, row in found.items()} for kind, found in rows.items()}
     for person in settled.world.people:
-        for pk in settled.feeds(person.name):
-            yield pk, 200 if person is caller else 403
+        for feed in Feed.objects.filter(owner=settled.agents[person.name]).order_by("-pk"):
+            kind, pk = target_of(feed)
+            seen = oracle.sees_feed(settled.world, caller, person, kind, names[kind][pk])
+            yield feed.pk, 200 if seen else 403
     yield NOBODY, 404
 
 
@@ -1125,6 +1131,13 @@ def _for_some_organisations(settled: Settled, caller: Person, dice: random.Rando
     reach = sorted(oracle.nameable_organisations(settled.world, caller))
     bound = frozenset(dice.sample(reach, dice.randint(1, len(reach)))) if reach else frozenset({"O0"})
     chosen = [settled.organisations[name].pk for name in bound]
+    owner = settled.agents[caller.name]
+    for name in oracle.org(caller):
+        FeedFactory(owner=owner, organisation=settled.organisations[name])
+    for agent in dice.sample(list(settled.agents.values()), min(3, len(settled.agents))):
+        FeedFactory(owner=owner, agent=agent)
+    for service in settled.services.values():
+        FeedFactory(owner=owner, service=service)
     return {"X-Api-Key": key_of(settled.agents[caller.name], organisations=chosen)}, replace(caller, bound=bound)
 
 
@@ -1163,7 +1176,9 @@ def test_a_key_opens_what_it_is_for_and_nothing_else(keys: Any, now: Any, at_len
                 people = tuple(holder if one is caller else one for one in world.people)
                 # What the account is not given, the agent themselves has still, as somebody who is looked for.
                 settled.world = replace(world, people=people)
-                for check in dict.fromkeys(check for (_verb, route), check in MATRIX.items() if _of_a_resource(route)):
+                for check in dict.fromkeys(
+                    check for (verb, route), check in MATRIX.items() if _of_a_resource(verb, route)
+                ):
                     check(settled, holder, dice)
                 told = settled.ask(caller.name, "GET", "me").json()
                 shown = told.get("agent") or told["api_account"]
@@ -1177,7 +1192,9 @@ def test_a_key_opens_what_it_is_for_and_nothing_else(keys: Any, now: Any, at_len
     figure("answers compared", answers)
 
 
-def _of_a_resource(route: str) -> bool:
+def _of_a_resource(verb: str, route: str) -> bool:
+    if route.split("/")[0] == "feeds":  # which a key reads alone
+        return verb == "GET"
     return route.split("/")[0] in ("absences", "agents", "events", "organisations", "services")
 
 

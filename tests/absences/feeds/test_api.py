@@ -10,9 +10,10 @@ from django.test import Client
 
 from absences.models import Feed
 from agents import tokens
-from agents.models import AccessKey, ApiAccount, RecordEntry
+from agents.models import AccessKey, AgentRole, ApiAccount, RecordEntry
 from tests.conftest import WireClient
-from tests.factories import AbsenceFactory, FeedFactory
+from tests.factories import AbsenceFactory, AgentFactory, FeedFactory
+from tests.worlds import bearing, key_of
 
 from .conftest import ask, summaries
 
@@ -198,6 +199,40 @@ def test_a_key_reads_feeds_and_makes_none(cast: SimpleNamespace) -> None:
     ):
         assert answer.status_code == 403
     assert ask(feed).status_code == 200
+
+
+def test_a_key_for_some_organisations_knows_no_feed_of_others(cast: SimpleNamespace) -> None:
+    """Not by its name either."""
+    AgentRole.objects.create(agent=cast.bruno, organisation=cast.lille, access_level="basic")
+    colleague = AgentFactory(basic_in=[cast.mds], services=cast.bruno.services.all())
+    theirs = [
+        FeedFactory(owner=cast.bruno, name="Lille", organisation=cast.lille),
+        FeedFactory(owner=cast.bruno, name="Étienne", agent=cast.etienne),
+    ]
+    ours = [
+        FeedFactory(owner=cast.bruno, name="MDS", organisation=cast.mds),
+        FeedFactory(owner=cast.bruno, name="Moi"),
+        FeedFactory(owner=cast.bruno, name="Collègue", agent=colleague),
+        FeedFactory(owner=cast.bruno, name="Service", service=cast.bruno.services.first()),
+    ]
+    every = {one.pk for one in (*theirs, *ours)}
+
+    def read(**scope: Any) -> WireClient:
+        return bearing({"Authorization": f"Bearer {key_of(cast.bruno, **scope)}"})
+
+    def listed(client: WireClient) -> set[int]:
+        answer = client.get(FEEDS)
+        assert answer.json()["meta"]["total_count"] == len(answer.json()["feeds"])
+        return {one["id"] for one in answer.json()["feeds"]}
+
+    client = read(organisations=[cast.mds.pk])
+    assert listed(client) == {one.pk for one in ours}
+    for feed in theirs:
+        answer = client.get(f"{FEEDS}/{feed.pk}")
+        assert answer.status_code == 403
+        assert feed.name not in answer.content.decode()
+    assert {client.get(f"{FEEDS}/{feed.pk}").status_code for feed in ours} == {200}
+    assert listed(read()) == listed(read(organisations=[cast.mds.pk, cast.lille.pk])) == every
 
 
 def test_an_account_has_no_feeds(cast: SimpleNamespace) -> None:
