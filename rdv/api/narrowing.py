@@ -49,7 +49,7 @@ class Narrowing:
         return {**caller.reach.values(), **filled, **{f"word:{place}": word for place, word in enumerate(words)}}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _total(narrowing: Narrowing) -> Statement:
     def build() -> QuerySet[Any]:
         together = narrowing.rows().order_by().annotate(together=Value(1)).values("together")
@@ -58,7 +58,7 @@ def _total(narrowing: Narrowing) -> Statement:
     return Statement(build, planned=False)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _page(
     narrowing: Narrowing, columns: tuple[str, ...], order: Order, start: int, size: int, after: bool
 ) -> Statement:

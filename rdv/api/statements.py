@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Field, ForeignKey, Func, Lookup, QuerySet, Value
 from django.db.models.lookups import In
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 
 class Parameter(Value):
@@ -135,21 +135,23 @@ class Statement:
         # A connection goes from thread to thread (turns.py), and what was compiled for it goes with it; and goes away
         # with the statement, of which there is one for each page that somebody asks for.
         statements = vars(connection).setdefault("statements", WeakKeyDictionary())
-        compiler = statements.get(self)
-        if compiler is None:
-            compiler = self.build().query.get_compiler(using)
-            compiler.prepared_sql, compiler.places = compiler.as_sql()
-            columns = [column for column, *_alias in compiler.select]
-            compiler.readers = compiler.get_converters(columns)
-            statements[self] = compiler
+        compiled = statements.get(self)
+        if compiled is None:
+            query = self.build().query
+            compiler = query.get_compiler(using)
+            sql, places = compiler.as_sql()
+            readers = compiler.get_converters([column for column, *_alias in compiler.select])
+            # Another compiler reads the rows: with its own the whole tree of the query would be kept, some 100 kB.
+            compiled = statements[self] = sql, places, readers, Query(query.model).get_compiler(using)
+        sql, places, readers, reader = compiled
         parameters = tuple(
             place.prepared(values[place.name], connection) if isinstance(place, Parameter) else place
-            for place in compiler.places
+            for place in places
         )
         with _cursor(connection) if self.planned else connection.cursor() as cursor:
-            cursor.execute(compiler.prepared_sql, parameters)
+            cursor.execute(sql, parameters)
             rows = cursor.fetchall()
-        return map(tuple, compiler.apply_converters(rows, compiler.readers)) if compiler.readers else rows
+        return map(tuple, reader.apply_converters(rows, readers)) if readers else rows
 
 
 # What `SavedAlike` compiled, by all that its SQL depends on.
