@@ -28,6 +28,7 @@ from agents.serializers import (
 )
 from rdv.api.conditional import refuse_stale
 from rdv.api.errors import RecordNotFound
+from rdv.api.models import KeptAnswer
 from rdv.api.narrowing import NarrowedAlike
 from rdv.api.parsers import leading_integer
 from rdv.api.registry import Described, Example, Group
@@ -124,6 +125,16 @@ class AgentExternalIds(ResourceViewSet):
         ids = self._ids(pk)
         self.row_version = f"{pk}.{_version(ids)}"
         return pk, ids
+
+    def replay(self, kept: KeptAnswer) -> Response:
+        """As usual; where it shows an id that is not for the caller to read any more, as it is now."""
+        answer = super().replay(kept)
+        told = (answer.data or {}).get("agent", {}).get("external_ids")
+        if told and kept.row is not None:
+            known = AgentExternalId.objects.known_by(self.request.user).filter(agent=kept.row).order_by()
+            if not told.items() <= set(known.values_list("system", "value")):
+                answer.data = self._answer(self._row(kept.row)).data
+        return answer
 
     def _ids(self, pk: int) -> dict[str, str]:
         return AgentExternalId.objects.known_by(self.request.user).filter(agent=pk).ids()

@@ -124,6 +124,19 @@ class TestGiven:
         assert stale.status_code == 412
         assert names(cast.bruno)[0][2] == "B"
 
+    def test_sent_again_it_is_answered_again_and_shows_nothing_that_is_not_the_callers_any_more(self, cast, sign_in):
+        AgentRole.objects.create(agent=cast.bruno, organisation=cast.lille)
+        role = AgentRole.objects.create(agent=cast.martine, organisation=cast.lille, access_level="admin")
+        AgentFactory(admin_of=[cast.lille, cast.mds])
+        martine, key = sign_in(cast.martine), {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+        first, again = (martine.put(path(cast.bruno), {"external_ids": {"rh": "B-3"}}, headers=key) for _ in range(2))
+        assert first.status_code == 200
+        assert again.content == first.content
+        AgentExternalId.objects.exclude(territory=cast.lille.territory).delete()
+        role.delete()
+        later = martine.put(path(cast.bruno), {"external_ids": {"rh": "B-3"}}, headers=key)
+        assert (later.status_code, later.json()["agent"]["external_ids"]) == (200, {})
+
     def test_the_record_says_who_and_not_which_number(self, cast, martine):
         martine.put(path(cast.bruno), {"external_ids": {"rh": "A-17"}})
         (entry,) = RecordEntry.objects.filter(resource="external_id")
