@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from rest_framework import status
 from rest_framework.request import Request
 
@@ -76,6 +77,15 @@ class BatchRefused(WireError):
                 messages.append(f"{place} : {error.sentence()}")
         if refusals := self.more.get("refusals"):  # of a file: as the file calls it
             messages = [_line(**one) for one in refusals]
+            if left_out := self.more.get("refusals_left_out"):
+                messages.append(
+                    ngettext(
+                        "et %(count)s autre défaut, qui n'est pas dit ici",
+                        "et %(count)s autres défauts, qui ne sont pas dits ici",
+                        left_out,
+                    )
+                    % {"count": left_out}
+                )
         return {"success": False, "errors": errors, "error_messages": messages} | self.more
 
     def sentence(self) -> str:

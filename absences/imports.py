@@ -31,7 +31,7 @@ from .models import Absence, Kind
 from .models.external import ExternalId
 from .recurrence import Change, Series, read
 from .serializers import ABSENCE, NAMING_AGENT
-from .shapes import COUNTS, IGNORED, LINES, REFUSALS, VERDICT
+from .shapes import COUNTS, IGNORED, LEFT_OUT, LINES, REFUSALS, VERDICT
 from .views import WHO
 from .writing import Verdict, Wanted
 
@@ -161,7 +161,7 @@ class ImportAbsences(BulkView):
                     },
                 ),
             ),
-            limits=_("1 000 absences par fichier."),
+            limits=_("1 000 absences par fichier ; 1 000 défauts de lecture dits un par un."),
         )
     }
 
@@ -178,7 +178,12 @@ class ImportAbsences(BulkView):
         def tell(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
             found = [*map(_told, sheet.refusals), *chain.from_iterable(map(_reasons, sheet.items, verdicts))]
             refusals = sorted(found, key=lambda one: one["line"])
-            return {"refusals": refusals, "lines": lines, "ignored_columns": sheet.ignored}
+            return {
+                "refusals": refusals,
+                "refusals_left_out": sheet.left_out,
+                "lines": lines,
+                "ignored_columns": sheet.ignored,
+            }
 
         return self.carry_out(
             wanted,
@@ -277,6 +282,7 @@ class ImportAbsences(BulkView):
                 "verdicts": array(VERDICT),
                 "meta": COUNTS,
                 "refusals": REFUSALS,
+                "refusals_left_out": LEFT_OUT,
                 "lines": LINES,
                 "ignored_columns": IGNORED,
             }
@@ -285,7 +291,7 @@ class ImportAbsences(BulkView):
 
         def shown() -> Any:
             example = told() if told else {}
-            return example | {"refusals": [], "lines": [2], "ignored_columns": []}
+            return example | {"refusals": [], "refusals_left_out": 0, "lines": [2], "ignored_columns": []}
 
         return {200: Answer(_("Toutes sont prises."), body, shown), 204: answers[204]}
 

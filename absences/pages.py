@@ -92,7 +92,10 @@ def _told(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
     refusals = body.get("refusals", ())
     if status != 200:
         if refusals:
-            return {"refusals": refusals[:SHOWN], "more": max(0, len(refusals) - SHOWN)}
+            return {
+                "refusals": refusals[:SHOWN],
+                "more": max(0, len(refusals) - SHOWN) + body.get("refusals_left_out", 0),
+            }
         sentences = body.get("error_messages") or [one for one in body.get("errors", ()) if isinstance(one, str)]
         return {"problem": " ".join(sentences) or _("Le fichier n'a pas pu être lu.")}
     verdicts = body["verdicts"]

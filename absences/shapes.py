@@ -67,6 +67,7 @@ REFUSALS = array(
     ),
     _("Chaque défaut du fichier, dans l'ordre des lignes."),
 )
+LEFT_OUT = integer(_("Combien d'autres défauts ne sont pas dits : au-delà de 1 000, ils ne sont que comptés."))
 LINES = array(integer(), _("La ligne du fichier où commence chacune, dans l'ordre de `verdicts`."))
 IGNORED = array(text(), _("Les colonnes du fichier qui ne disent rien d'une absence."))
 BATCH_REFUSED = Shape(
@@ -77,8 +78,9 @@ BATCH_REFUSED = Shape(
         "verdicts": array(NOT_TAKEN),
         "meta": COUNTS,
         "refusals": REFUSALS,
+        "refusals_left_out": LEFT_OUT,
         "lines": LINES,
         "ignored_columns": IGNORED,
     },
-    optional=("hint", "refusals", "lines", "ignored_columns"),
+    optional=("hint", "refusals", "refusals_left_out", "lines", "ignored_columns"),
 )

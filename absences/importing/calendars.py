@@ -178,7 +178,7 @@ def _gather(events: list[_Event], zone: str, sheet: Sheet) -> None:
         try:
             item = _item(event, changes.get(id(event), []), zone)
         except _Unreadable as error:
-            sheet.refusals.append(Refusal(error.line, error.name, error.failure))
+            sheet.add(Refusal(error.line, error.name, error.failure))
             continue
         if item.uid is not None and seen.setdefault(item.uid, event.line) != event.line:
             sheet.refuse(event.line, "UID", TWICE, "taken")

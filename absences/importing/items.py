@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 Values = dict[str, Any]  # parameters of the API, as a client would send them
+MOST_REFUSALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,17 @@ class Sheet:
     items: list[Item] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    left_out: int = 0  # refusals beyond MOST_REFUSALS
 
     def refuse(self, line: int, field: str, message: Any, code: str = "invalid", **params: Any) -> None:
-        self.refusals.append(Refusal(line, field, ValidationError(message, code=code, params=params or None)))
+        self.add(Refusal(line, field, ValidationError(message, code=code, params=params or None)))
+
+    def add(self, refusal: Refusal) -> None:
+        """The first thousand are told one by one, of the others how many they are."""
+        if len(self.refusals) < MOST_REFUSALS:
+            self.refusals.append(refusal)
+        else:
+            self.left_out += 1
 
 
 TOO_MANY = _("contient trop d'absences (pas plus de %(count)s par fichier)")

@@ -182,6 +182,23 @@ class TestRefusals:
             (13, "DTEND", "too_far_ahead"),
         ]
 
+    @pytest.mark.parametrize("language", ["fr", "en"])
+    def test_no_more_than_a_thousand_are_told_and_the_others_counted(self, cast, martine, language):
+        broken = calendar(EVENT + "\r\nUID:2" * 1200)
+        headers = {"Accept-Language": language}
+        answer = martine.post(f"{IMPORT}?agent_id={cast.bruno.pk}", broken, "text/calendar", headers=headers).json()
+        assert len(answer["refusals"]) == 1000
+        assert answer["refusals_left_out"] == 200
+        assert len(answer["error_messages"]) == 1001
+        others = {"fr": "et 200 autres défauts, qui ne sont pas dits ici", "en": "and 200 more defects, not told here"}
+        assert answer["error_messages"][-1] == others[language]
+
+    def test_where_all_are_told_none_is_left_out(self, cast, martine, table):
+        assert martine.post(IMPORT, table, "text/csv").json()["refusals_left_out"] == 0
+        answer = martine.post(IMPORT, calendar("SUMMARY:x"), "text/calendar").json()
+        assert answer["refusals_left_out"] == 0
+        assert len(answer["error_messages"]) == len(answer["refusals"])
+
     def test_of_the_organisations_rules(self, cast, martine, table):
         AbsencePolicy.objects.create(organisation=cast.mds, overlap="refuse")
         martine.post(IMPORT, table.encode(), "text/csv")

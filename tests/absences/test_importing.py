@@ -109,6 +109,21 @@ class TestTable:
         assert refused(sheet) == [(5, "")]
 
 
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        lambda: table("titre;du\n" + "x;y;z\n" * 1500),
+        lambda: calendar("UID:1\r\n" + "UID:2\r\n" * 1500),
+        lambda: calendar(*["SUMMARY:x\r\nDTSTART:2026\r\nDURATION:PT1H"] * 1500, limit=2000),
+    ],
+    ids=["lines of a table", "lines of an event", "events"],
+)
+def test_a_thousand_defects_are_told_and_the_others_counted(sheet):
+    read = sheet()
+    assert len(read.refusals) == 1000
+    assert read.left_out >= 500
+
+
 class TestText:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
     def test_it_is_read_as_it_was_written(self, encoding):
