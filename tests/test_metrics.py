@@ -202,6 +202,13 @@ def test_all_processes_are_told_together_whoever_is_asked(server):
 
 
 @pytest.mark.live
+def test_what_the_database_has_to_tell_is_among_them(server):
+    values = scraped(server)
+    assert values["rdv_webhook_deliveries_pending",] == 0
+    assert values["rdv_webhook_deliveries_total", "delivered"] == 0
+
+
+@pytest.mark.live
 def test_a_process_that_was_killed_is_in_the_midst_of_nothing_and_what_it_counted_stays(server):
     requests.get(f"{server.address}/api/v1/nowhere", timeout=30)
     before = scraped(server)

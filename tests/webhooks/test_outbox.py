@@ -7,10 +7,11 @@ import json
 from contextlib import contextmanager, nullcontext
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from absences.models import Absence
+from absences.models import Absence, DeletedAbsence
 from agents.models import Agent, AgentRole, Organisation
 from agents.record import gathered
 from agents.signals import for_retention
@@ -153,6 +154,16 @@ def test_what_is_destroyed_to_keep_no_longer_says_rgpd(cast, endpoint):
     event = Event.objects.get(event="destroyed")
     assert event.webhook_reason == "rgpd"
     assert json.loads(event.body)["meta"]["webhook_reason"] == "rgpd"
+
+
+def test_what_is_left_of_a_deleted_absence_goes_without_a_word(cast, endpoint, now):
+    AbsenceFactory(agent=cast.bruno).delete()
+    assert [one.event for one in Event.objects.order_by("pk")] == ["created", "destroyed"]
+    now.tick(91 * 24 * 3600)
+    with events() as told:
+        call_command("purge_deleted_absences")
+    assert told == []
+    assert not DeletedAbsence.objects.exists()
 
 
 # ── Who is told ──────────────────────────────────────────────────────────────────────────────────────────────────────
