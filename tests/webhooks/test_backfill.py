@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -278,3 +281,42 @@ def test_it_begins_when_who_did_not_know_of_the_endpoint_is_done(cast: SimpleNam
     assert titles[absences[0].pk] == "Inconnu"
     assert titles[new.pk] == "Nouveau"
     assert len(titles) == 6
+
+
+@two_writers
+@pytest.mark.django_db(transaction=True)
+def test_whoever_writes_meanwhile_the_last_event_of_each_is_its_state(cast: SimpleNamespace, endpoint: Any) -> None:
+    absences = [AbsenceFactory(agent=cast.bruno).pk for _ in range(30)]
+    over = threading.Event()
+
+    def writes(seed: int) -> int:
+        dice, count = random.Random(seed), 0
+        try:
+            while not over.is_set():
+                with transaction.atomic():
+                    row = Absence.objects.select_for_update(no_key=True).get(pk=dice.choice(absences))
+                    time.sleep(dice.uniform(0, 0.005))
+                    row.title = f"{seed} {count}"
+                    row.save()
+                    time.sleep(dice.uniform(0, 0.01))
+                count += 1
+        finally:
+            connection.close()
+        return count
+
+    with ThreadPoolExecutor(3) as threads:
+        writers = [threads.submit(writes, seed) for seed in range(3)]
+        try:
+            for _ in range(15):
+                with transaction.atomic():
+                    ask(WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk))
+                until = time.monotonic() + 10
+                while Backfill.objects.exists():
+                    advance()
+                    assert time.monotonic() < until
+        finally:
+            over.set()
+        assert all(writer.result(30) for writer in writers)
+    found = told(endpoint)
+    assert sum(event == "created" for _number, event, _title in found) == 16 * 30
+    assert {number: title for number, _event, title in found} == dict(Absence.objects.values_list("pk", "title"))
