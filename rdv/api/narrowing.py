@@ -60,12 +60,15 @@ def _total(narrowing: Narrowing) -> Statement:
 
 @lru_cache(maxsize=256)
 def _page(
-    narrowing: Narrowing, columns: tuple[str, ...], order: Order, start: int, size: int, after: bool
+    narrowing: Narrowing, columns: tuple[str, ...], order: Order, start: int, size: int, after: tuple[bool, ...] | None
 ) -> Statement:
+    """`after`: which columns of the place to begin after have a value; what comes after none is other SQL."""
+
     def build() -> QuerySet[Any]:
         rows = order.on(narrowing.rows().for_wire())
-        if after:
-            rows = order.after(rows, [Parameter(f"key:{place}", term.field) for place, term in enumerate(order.terms)])
+        if after is not None:
+            terms = enumerate(zip(order.terms, after, strict=True))
+            rows = order.after(rows, [Parameter(f"key:{n}", term.field) if has else None for n, (term, has) in terms])
         return rows.values_list(*columns)[start : start + size]
 
     return Statement(build, planned=False)
@@ -88,7 +91,8 @@ def narrowed(view: Any, reading: Reading, values: Mapping[str, Any], words: Sequ
         total = next(iter(_total(narrowing).run(**filling)), (0,))[0]
         if start >= total:
             return total, ()
-        page = _page(narrowing, reading.columns, reading.order, start, size, key is not None)
+        after = None if key is None else tuple(value is not None for value in key)
+        page = _page(narrowing, reading.columns, reading.order, start, size, after)
         return total, list(page.run(**filling, **{f"key:{place}": value for place, value in enumerate(key or ())}))
 
     return fetch

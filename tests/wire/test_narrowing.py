@@ -65,3 +65,20 @@ def test_it_is_another_list_with_one_bound_or_one_word_more(asking):
 def test_a_title_of_accents_alone_is_in_none(asking):
     assert asking[0](title="\u0301") == []
     assert asking[0](title="\u0301", **{"from": "2027-06-01"}) == []
+
+
+def test_a_walk_that_is_narrowed_shows_once_each_row_without_a_value(now, sign_in):
+    place = OrganisationFactory()
+    names = ["Martin", None, "Dupont", None, None, ""]
+    agents = [AgentFactory(basic_in=[place], last_name=name) for name in names]
+    client = sign_in(AgentFactory(admin_of=[place], last_name="Zorro"))
+    for order, sort in (("asc", "last_name"), ("desc", "last_name"), ("asc", "-last_name,first_name")):
+        query = {"organisation_id": place.pk, "sort": sort, "order": order}
+        whole = [row["id"] for row in client.get("/api/v1/agents", query).json()["agents"]]
+        assert len(whole) == len(agents) + 1
+        walked, cursor = [], ""
+        while cursor is not None and len(walked) <= len(whole):
+            body = client.get("/api/v1/agents", {**query, "per": 1, "cursor": cursor}).json()
+            walked += [row["id"] for row in body["agents"]]
+            cursor = body["meta"]["next_cursor"]
+        assert walked == whole
