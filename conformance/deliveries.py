@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,3 +79,18 @@ def is_tried_again(attempts: Sequence[Delivery]) -> None:
 def is_left_alone(attempts: Sequence[Delivery]) -> None:
     """After a success never again."""
     assert len(attempts) == 1, f"{len(attempts)} attempts"
+
+
+def is_signed_with_its_moment(delivery: Delivery, secret: str) -> None:
+    """As Standard Webhooks 1.0 has it: over its id, the second of the attempt and its bytes."""
+    name, moment = delivery.headers["webhook-id"], delivery.headers["webhook-timestamp"]
+    assert abs(int(moment) - time.time()) < OFF.total_seconds()
+    signed = hmac.new(secret.encode(), f"{name}.{moment}.".encode() + delivery.body, hashlib.sha256).digest()
+    assert f"v1,{base64.b64encode(signed).decode()}" in delivery.headers["webhook-signature"].split()
+
+
+def is_the_same_event(attempts: Sequence[Delivery]) -> None:
+    """One id for all attempts, each of which has a moment of its own."""
+    assert len({one.headers["webhook-id"] for one in attempts}) == 1
+    moments = [int(one.headers["webhook-timestamp"]) for one in attempts]
+    assert moments == sorted(set(moments))

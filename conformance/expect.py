@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+import pytest
 
 SIGN_IN_FIRST = "Vous devez vous connecter ou vous inscrire pour continuer."
 FORBIDDEN = "Vous n’avez pas les droits suffisants pour accéder à cette page ou effectuer cette action"
@@ -91,3 +92,9 @@ def in_order(document: Any) -> None:
         assert "id" not in document or next(iter(document)) == "id"
         for one in document.values():
             in_order(one)
+
+
+def offered(is_offered: object, what: str) -> None:
+    """Skips what RDV has beside the contract where a server has it not."""
+    if not is_offered:
+        pytest.skip(f"an addition that this server does not offer: {what}")

@@ -63,6 +63,7 @@ SECTIONS = {
     "+writes": Section("Addition: retries that are done once, no lost update, light answers"),
     "+problems": Section("Addition: errors as application/problem+json, for who asks"),
     "+languages": Section("Addition: English sentences"),
+    "+webhooks": Section("Addition: webhook endpoints shown and removed, deliveries with an id and a second signature"),
     "+limits": Section("Addition: limits of bodies and of guessing"),
 }
 

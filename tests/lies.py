@@ -8,6 +8,7 @@ truth. The tests are collected once, so that a lie costs a few requests.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import http.client
@@ -1410,6 +1411,25 @@ with_header("+reasons", "WWW-Authenticate", "Bearer")
 with_header("+reasons", "Location", "/api/v1/absences/0")
 in_words("+languages", "some French", "error_messages", "messages_d_erreur")
 with_header("+limits", "Retry-After", "soon")
+
+
+@about_deliveries("+webhooks", "the second signature is over the body alone", "a_second_time")
+def _(request: Request, ask: Ask) -> Answer:
+    signed = hmac.new(_secrets[-1].encode(), request.body, hashlib.sha256).digest()
+    request.header("webhook-signature", f"v1,{base64.b64encode(signed).decode()}")
+    return ask(request)
+
+
+@about_deliveries("+webhooks", "one id for all", "id_of_its_own")
+def _(request: Request, ask: Ask) -> Answer:
+    request.header("webhook-id", "evt_0")
+    return ask(request)
+
+
+@about_answers("+webhooks", "an endpoint that is removed stays", "shown_and_removed")
+def _(request: Request, answer: Answer) -> None:
+    if answer.status == 404 and request.method == "GET" and _ENDPOINTS.match(request.path):
+        answer.become(200, {"webhook_endpoint": {}})
 
 
 @about_answers("+limits", "a long body is 400")

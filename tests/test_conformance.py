@@ -15,7 +15,7 @@ import pytest
 
 from conformance import client, plugin
 from conformance.client import MASK, Secrets
-from conformance.deliveries import is_signed, is_tried_again
+from conformance.deliveries import is_signed, is_the_same_event, is_tried_again
 from conformance.directory import Directory
 from conformance.receiver import LONGEST, Delivery, Receiver, is_loopback
 from conformance.sections import SECTIONS, is_within, order
@@ -405,6 +405,17 @@ def test_a_retry_that_is_none_or_another_is_noticed(later):
     is_tried_again([attempt(), attempt(3.1)])
     with pytest.raises(AssertionError):
         is_tried_again([attempt(), *later])
+
+
+def event(name="evt_1", moment="100"):
+    return Delivery("POST", "/", {"webhook-id": name, "webhook-timestamp": moment}, b"")
+
+
+@pytest.mark.parametrize("later", [event(name="evt_2", moment="103"), event(), event(moment="99")])
+def test_a_retry_with_another_id_or_the_moment_of_the_first_is_noticed(later):
+    is_the_same_event([event(), event(moment="103")])
+    with pytest.raises(AssertionError):
+        is_the_same_event([event(), later])
 
 
 def test_a_section_is_within_those_that_begin_as_it_does():

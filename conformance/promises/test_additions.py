@@ -8,6 +8,7 @@ import pytest
 
 from conformance import expect
 from conformance.cast import Cast
+from conformance.expect import offered
 from conformance.material import day, made, titled
 
 SERVICES = pytest.mark.contract("+services")
@@ -18,11 +19,6 @@ WRITES = pytest.mark.contract("+writes")
 PROBLEMS = pytest.mark.contract("+problems")
 LANGUAGES = pytest.mark.contract("+languages")
 LIMITS = pytest.mark.contract("+limits")
-
-
-def offered(is_offered, what):
-    if not is_offered:
-        pytest.skip(f"an addition that this server does not offer: {what}")
 
 
 @SERVICES

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from conformance import expect
-from conformance.deliveries import is_plain, is_sent, is_shown, is_signed, tells
+from conformance.deliveries import is_plain, is_sent, is_shown, is_signed, is_signed_with_its_moment, tells
 from conformance.material import made, titled, valid
 
 pytestmark = pytest.mark.contract("5.5")
@@ -64,6 +64,24 @@ def test_it_says_what_happened_to_what_and_shows_it(told, event):
     deliveries, rows = told
     assert deliveries[event], f"no {event} arrived"
     is_shown(tells(deliveries[event], event), rows[event], SHOWN)
+
+
+@pytest.mark.contract("+webhooks")
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_is_signed_a_second_time_with_its_id_and_moment(told, subscriber, event):
+    deliveries, _rows = told
+    assert deliveries[event], f"no {event} arrived"
+    expect.offered("webhook-signature" in deliveries[event].headers, "Standard Webhooks")
+    is_signed_with_its_moment(deliveries[event], subscriber.secret)
+
+
+@pytest.mark.contract("+webhooks")
+def test_each_event_has_an_id_of_its_own(told):
+    deliveries, _rows = told
+    assert all(deliveries.values()), "not all arrived"
+    names = [one.headers.get("webhook-id") for one in deliveries.values()]
+    expect.offered(any(names), "webhook-id")
+    assert len(set(names)) == len(EVENTS)
 
 
 def test_text_is_not_escaped_for_html(told):

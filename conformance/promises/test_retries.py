@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from conformance.deliveries import LATEST, is_left_alone, is_sent, is_signed, is_tried_again
+from conformance import expect
+from conformance.deliveries import LATEST, is_left_alone, is_sent, is_signed, is_the_same_event, is_tried_again
 from conformance.material import made, titled, valid
 
 pytestmark = pytest.mark.contract("5.5")
@@ -58,6 +59,14 @@ def test_what_failed_is_sent_again_some_seconds_later_and_is_the_same(attempts, 
     for attempt in tried[status]:
         is_sent(attempt)
         is_signed(attempt, subscriber.secret)
+
+
+@pytest.mark.contract("+webhooks")
+@pytest.mark.parametrize("status", FAILURES)
+def test_what_is_sent_again_has_the_id_of_the_first(attempts, status):
+    tried, _followed = attempts
+    expect.offered("webhook-id" in tried[status][0].headers, "webhook-id")
+    is_the_same_event(tried[status])
 
 
 def test_a_redirect_is_not_followed(attempts):

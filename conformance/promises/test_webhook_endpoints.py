@@ -14,6 +14,7 @@ OBJECTS = pytest.mark.contract("4.1")
 ENDPOINTS = pytest.mark.contract("4.10")
 RULES = pytest.mark.contract("1.10")
 RIGHTS = pytest.mark.contract("3.3")
+ADDITION = pytest.mark.contract("+webhooks")
 
 KEYS = ["id", "organisation_id", "subscriptions", "target_url"]
 USUAL = ["rdv", "absence", "plage_ouverture"]
@@ -320,3 +321,16 @@ def test_with_trigger_false_nothing_is_told_until_something_happens(server, subs
     subscriber.wait(box, lambda came: marker in {one.about for one in came})
     subscriber.listen_on()
     assert {one.about for one in box.deliveries} == {marker}
+
+
+@ADDITION
+def test_an_endpoint_is_shown_and_removed(here, endpoint):
+    """The original has neither."""
+    caller, path = here
+    one, row = endpoint
+    answer = caller.get(one)
+    expect.offered(answer.status_code != 404 or "WebhookEndpoint" in answer.text, "endpoints one by one")
+    assert expect.body(answer, 200) == {"webhook_endpoint": row}
+    assert caller.delete(one).status_code == 204
+    nowhere_found(caller.get(one), "WebhookEndpoint")
+    assert row not in expect.body(caller.get(path), 200)["webhook_endpoints"]
