@@ -333,6 +333,7 @@ def test_an_endpoint_that_cannot_be_removed_is_told_nothing_more(polite):
     assert asked[1:] == [("DELETE", f"/api/v1{ENDPOINT}/3", b""), ("PATCH", f"/api/v1{ENDPOINT}/3", silence)]
 
 
+@pytest.mark.no_database
 def test_a_server_elsewhere_is_not_told_to_call_itself(tmp_path):
     done = run(
         *("--address", "https://rdv.example", "--directory", str(DIRECTORY), "--only", "5.5", "-q", "-k", "new_secret"),
