@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from rdv.api.messages import TAKEN, invalid
 
-from .directory import Territory
+from .directory import Organisation, Territory
 from .recorded import Recorded, names_of
 from .roles import AgentRole
 
@@ -102,13 +102,17 @@ class ExternalName(models.Model):
 
 class AgentExternalIdQuerySet(models.QuerySet["AgentExternalId"]):
     def known_by(self, caller: Any) -> AgentExternalIdQuerySet:
-        """Those that `caller` may read: their own, and those of whom they are informed, in the same territory."""
+        """Those that `caller` may read: their own, and those of whom they are informed, in the same territory. By a key
+        for some organisations, their own too in the territories of these alone.
+        """
         roles = AgentRole.objects.filter(
             agent=OuterRef("agent"),
             organisation__territory=OuterRef("territory"),
             organisation__among=caller.reach.informed,
         )
-        return self.filter(Q(agent_id__among=caller.reach.own) | Q(Exists(roles)))
+        here = Organisation.objects.filter(territory=OuterRef("territory"), pk__among=caller.reach.named)
+        own = Q(agent_id__among=caller.reach.person) | Q(Exists(here), agent_id__among=caller.reach.own)
+        return self.filter(own | Q(Exists(roles)))
 
     def ids(self) -> dict[str, str]:
         """Of one agent's, by system; where territories do not agree, as in that of the organisation that they show,

@@ -325,6 +325,18 @@ def test_a_key_for_one_organisation_opens_no_other(cast, named):
     assert ids_found(client) == []
 
 
+def test_a_key_for_one_organisation_reads_the_agents_own_in_its_territory_alone(cast, named):
+    AgentRole.objects.create(agent=named, organisation=cast.lille)
+    AgentExternalId.objects.create(agent=named, territory=cast.lille.territory, system="paie", value="L-3")
+    client = bearing({"Authorization": f"Bearer {key_of(named, organisations=[cast.lille.pk])}"})
+    assert client.get(path(named)).json()["agent"]["external_ids"] == {"paie": "L-3"}
+    for name, status in (("rh:A-17", 404), ("paie:L-3", 200)):
+        answer = client.post("/api/v1/absences", LEAVE | {"agent_external_id": name})
+        assert answer.status_code == status, answer.content
+    whole = bearing({"Authorization": f"Bearer {key_of(named)}"})
+    assert whole.get(path(named)).json()["agent"]["external_ids"] == {"paie": "L-3", "rh": "A-17"}
+
+
 def test_the_page_of_an_agent_gives_them(cast, client, named):
     boss = Agent.objects.create_superuser("boss@exemple.test", "x")
     client.force_login(boss)
