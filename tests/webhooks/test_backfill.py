@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from absences.models import Absence
 from agents.models import AgentRole
@@ -216,11 +216,16 @@ def test_the_worker_makes_and_sends_it(receiver: Receiver) -> None:
     assert {json.loads(one.body)["meta"]["event"] for one in receiver.requests} == {"created"}
 
 
+@pytest.mark.parametrize("error", [ValueError, OperationalError])
 def test_one_that_cannot_be_made_keeps_nothing_else_from_being_sent(
-    receiver: Receiver, endpoint: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: type[Exception],
+    receiver: Receiver,
+    endpoint: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fails(turn: int) -> bool:
-        raise ValueError(turn)
+        raise error(turn)
 
     monkeypatch.setattr(module, "advance", fails)
     AbsenceFactory(agent=AgentFactory(basic_in=[endpoint_at(receiver.url).organisation]))

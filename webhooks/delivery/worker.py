@@ -171,9 +171,11 @@ class Worker:
             return False
         try:
             return advance(self._turn)
-        except (DatabaseError, InterfaceError):
-            raise
-        except Exception:  # a row that cannot be told, by a mistake of ours, must not keep the rest from being sent
+        except Exception as error:
+            if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
+                raise  # it is away: the whole round is tried again
+            # A row that cannot be told, by a mistake of ours, or that takes the database too long, must not keep the
+            # rest from being sent.
             logger.exception("What is to be sent again could not be made")
             self._backfills_rest = time.monotonic() + BACKFILLS_REST
             return False
