@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db.models import Field, QuerySet
+from django.db.models import DateField, Field, QuerySet, TimeField
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
@@ -160,7 +160,7 @@ def _exact(field: Field[Any, Any], given: Any) -> Any:
     """A value of `field` that a database can be asked for. Raises ValueError or ValidationError if `given` is none."""
     if given is None and field.null:
         return None
-    if not isinstance(given, str | int):
+    if not isinstance(given, str | int) or (isinstance(given, int) and isinstance(field, DateField | TimeField)):
         raise ValueError
     value = field.to_python(given)
     if isinstance(value, int) and abs(value) > MAX_ID:

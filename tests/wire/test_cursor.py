@@ -113,6 +113,8 @@ def test_numbered_pages_know_nothing_of_cursors(martine, absences):
         "WyIyMDI2LTAyLTMwIiwiMDg6MDAiLDFd",  # a day that no calendar has
         "WyIyMDI2LTEyLTAxIiwiMDg6MDAiLDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MF0",  # 30 digits
         "WyIyMDI2LTEyLTAxIiwiMDg6MDAiLFsxXV0",  # a list in the place of a number
+        "WzIwMjYsIjA4OjAwIiwxXQ",  # [2026,"08:00",1]
+        "WyIyMDI2LTEyLTAxIiw4LDFd",  # ["2026-12-01",8,1]
     ],
 )
 def test_a_cursor_that_we_did_not_write_is_refused(martine, absences, cursor):

@@ -175,6 +175,7 @@ def test_a_cursor_goes_on_in_its_own_order_alone(martine, absences):
         {"created_at": ["0001-01-01 00:00:00+14:00", 1]},
         {"created_at": ["2026-01-01 00:00:00", 1]},
         {"created_at": [None, 1]},
+        {"created_at": [2026, 1]},
         {"created_at": ["2026-01-01 00:00:00+00:00", None]},
         {"created_at": ["2026-01-01 00:00:00+00:00", 2**70]},
         {"created_at": {}},
