@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import threading
@@ -22,7 +23,7 @@ from webhooks.backfill import advance, ask
 from webhooks.delivery import worker as module
 from webhooks.models import Backfill, Delivery, Event, WebhookEndpoint
 
-from .outboxes import endpoint_at, send_everything_again, work
+from .outboxes import WorkerOfThisTest, delivery, endpoint_at, send_everything_again, work
 from .receiver import Receiver
 
 
@@ -232,6 +233,29 @@ def test_one_that_cannot_be_made_keeps_nothing_else_from_being_sent(
     work()
     assert len(receiver.requests) == 1
     assert [record.message for record in caplog.records] == ["What is to be sent again could not be made"]
+
+
+def test_those_that_wait_are_not_looked_at_each_time_that_a_busy_worker_comes_round(
+    receiver: Receiver, endpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(module, "advance", lambda turn: looks.append(turn) or False)
+    monkeypatch.setattr(module, "POLL", 1)
+    at = endpoint_at(receiver.url)
+    for _ in range(12):
+        delivery(at)
+    worker = WorkerOfThisTest(room=1)
+
+    async def until_all_are_sent() -> None:
+        running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(20):
+            while len(receiver.requests) < 12:
+                await asyncio.sleep(0.01)
+        worker.stop()
+        await running
+
+    asyncio.run(until_all_are_sent())
+    assert len(looks) < 6
 
 
 # Two at once.

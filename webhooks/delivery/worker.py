@@ -103,6 +103,7 @@ class Worker:
         self._last_tries = LAST_TRIES
         self._turn = 0
         self._backfills_rest = 0.0
+        self._until_idle = False
 
     def stop(self) -> None:
         self._stopping = True
@@ -110,6 +111,7 @@ class Worker:
 
     async def run(self, *, until_idle: bool = False, signals: bool = False) -> None:
         """With `until_idle` it ends when nothing is due any more; with `signals`, at SIGTERM and SIGINT."""
+        self._until_idle = until_idle
         if signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
@@ -170,7 +172,11 @@ class Worker:
         if time.monotonic() < self._backfills_rest:
             return False
         try:
-            return advance(self._turn)
+            if advance(self._turn):
+                return True
+            if not self._until_idle:  # those that wait are looked at no oftener, however busy it is
+                self._backfills_rest = time.monotonic() + POLL
+            return False
         except Exception as error:
             if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
                 raise  # it is away: the whole round is tried again
