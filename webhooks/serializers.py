@@ -144,7 +144,7 @@ class WebhookEndpointSerializer(WireSerializer):
         help_text=_("Ce qui doit être dit ; rdv, absence et plage_ouverture quand rien n'est demandé.")
     )
     trigger = BooleanField(
-        help_text=_("false : ne pas envoyer aussitôt, comme si cela venait d'être créé, tout ce qui est déjà là.")
+        help_text=_("false : ne pas envoyer, comme si cela venait d'être créé, tout ce qui est déjà là.")
     )
     active = BooleanField(help_text=_("false : ne plus rien lui envoyer ; true : de nouveau."))
 

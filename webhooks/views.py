@@ -97,7 +97,7 @@ class WebhookEndpoints(ResourceViewSet):
         "create": Described(
             _("Créer un webhook"),
             _(
-                "Tout ce à quoi il est abonné lui est aussitôt envoyé, comme si cela venait d'être créé, sauf avec "
+                "Tout ce à quoi il est abonné lui est ensuite envoyé, comme si cela venait d'être créé, sauf avec "
                 "trigger=false."
             ),
             TERRITORY,
