@@ -6,13 +6,16 @@ tests wait for it comes first, as does what it hashes. Who has no more of its ow
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from django.conf import settings
@@ -45,18 +48,63 @@ class LiveBesideTheRest(LoadFileScheduling):
         return fatal and fatal[1]
 
 
+class Company:
+    """Who runs beside whom: tests that are to be alone (`alone`) wait for the other process to have ended its test, and
+    let it wait meanwhile. Where a PostgreSQL server has several databases, a transaction under way in one of them holds
+    up what the others may read as committed (rdv/api/committed.py).
+    """
+
+    def __init__(self, run: str) -> None:
+        folder = Path(tempfile.gettempdir())
+        # Two locks: by the first, nobody overtakes who waits for the second.
+        self._turn, self._server = (self._open(folder / f"rdv-tests-{run}-{name}.lock") for name in ("turn", "server"))
+        self._alone = False
+
+    @staticmethod
+    def _open(path: Path) -> IO[bytes]:
+        return path.open("ab")
+
+    def enter(self, *, alone: bool) -> None:
+        if alone and self._alone:
+            return  # with the test before
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        fcntl.flock(self._server, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+        self._alone = alone
+
+    def leave(self, *, stay: bool) -> None:
+        if not (self._alone and stay):
+            fcntl.flock(self._server, fcntl.LOCK_UN)
+            self._alone = False
+
+    def close(self) -> None:
+        for lock in (self._turn, self._server):
+            lock.close()
+            Path(lock.name).unlink(missing_ok=True)
+
+
 @cache
 def _is_live(module: Path) -> bool:
     return bool(LIVE.search(module.read_text(encoding="utf-8")))
 
 
-def pytest_configure() -> None:
+_company: list[Company] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Whoever ends a process of these lets it end its servers. Each has a test database of its own: pytest-django gives
     PostgreSQL's a name, SQLite's are in memory.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if connection.vendor == "sqlite":
         settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = ":memory:"
+    elif run := getattr(config, "workerinput", {}).get("testrunuid"):
+        _company.append(Company(run))
+
+
+def pytest_unconfigure() -> None:
+    while _company:
+        _company.pop().close()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LiveBesideTheRest:
@@ -64,9 +112,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LiveBesideTh
     return LiveBesideTheRest(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[Any]:
     priority = OURS + (0 if item.get_closest_marker("live") else NICE)
     if os.getpriority(os.PRIO_PROCESS, 0) != priority:
         with suppress(PermissionError):  # not everybody may be taken more seriously again
             os.setpriority(os.PRIO_PROCESS, 0, priority)
+    for company in _company:
+        company.enter(alone=_is_alone(item))
+    try:
+        return (yield)
+    finally:
+        for company in _company:
+            company.leave(stay=_is_alone(nextitem))
+
+
+def _is_alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None

@@ -27,7 +27,7 @@ from agents.models import AccessLevel, Agent, AgentRole, Organisation
 from rdv.api.transactions import write
 from tests.factories import AbsenceFactory, AgentFactory, OrganisationFactory, ServiceFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
 BASE = "http://testserver"

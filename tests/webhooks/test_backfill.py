@@ -26,6 +26,8 @@ from webhooks.models import Backfill, Delivery, Event, WebhookEndpoint
 from .outboxes import WorkerOfThisTest, delivery, endpoint_at, send_everything_again, work
 from .receiver import Receiver
 
+pytestmark = pytest.mark.alone  # it waits for transactions that may not have known of the endpoint, wherever they are
+
 
 @pytest.fixture
 def endpoint(cast: SimpleNamespace) -> Any:

@@ -225,6 +225,7 @@ def test_it_can_be_indented_and_put_in_an_envelope(cast, endpoint, martine, form
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_what_is_committed_late_is_not_passed_over(cast, sign_in, endpoint):
     client = sign_in(cast.martine)

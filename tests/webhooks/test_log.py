@@ -84,7 +84,7 @@ def test_the_newest_is_first_and_the_log_asks_as_much_for_many_as_for_one(
     assert ids[-1] == first.pk
 
 
-def test_it_is_filtered(client: Any, path: str, endpoint: Any) -> None:
+def test_it_is_filtered(now: Any, client: Any, path: str, endpoint: Any) -> None:
     failed = delivery(endpoint, state=S.FAILED)
     old = delivery(endpoint, state=S.DELIVERED, created_at=timezone.now() - 10 * DAY)
     ping = delivery(endpoint, of=event(event="ping", model="WebhookEndpoint"), state=S.DELIVERED)

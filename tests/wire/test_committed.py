@@ -9,6 +9,7 @@ from django.test.utils import isolate_apps
 from rdv.api.committed import BEGINNING, Committed, CommittedQuerySet, Place, horizon, prune
 from rdv.api.models import Lineage
 
+pytestmark = pytest.mark.alone
 postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
 
 

@@ -146,6 +146,8 @@ def test_a_change_needs_nothing(cast, sign_in, id):
     target = AbsenceFactory(agent=cast.martine).pk if id.startswith("absences.") else cast.mds.pk
     if id == "tokens.update":
         target = martine.post("/api/v1/tokens", {"name": "À changer"}).json()["token"]["id"]
+    elif id.startswith("agents."):
+        target = cast.martine.pk
     elif id == "feeds.update":
         target = FeedFactory(owner=cast.martine).pk
     elif id == "webhook_endpoints.update":
