@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from rdv.settings import ROOT, env
+
+pytestmark = pytest.mark.no_database
 
 ROWS = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", Path(ROOT, "docs", "settings.md").read_text(), re.MULTILINE)
 

@@ -6,6 +6,8 @@ import pytest
 
 from absences.holidays import Holiday, names, public_holidays
 
+pytestmark = pytest.mark.no_database
+
 D = datetime.date
 
 # As service-public.fr tells them for 2027 (fiche F2405).

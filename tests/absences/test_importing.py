@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from absences.importing import Sheet, decoded, read_calendar, read_table
 
+pytestmark = pytest.mark.no_database
+
 PARIS, REUNION = "Europe/Paris", "Indian/Reunion"
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from absences.recurrence import WEEKDAYS, Change, Rule, Series, instants, judge, occurrences, parse
 
+pytestmark = pytest.mark.no_database
+
 ZONES = ("Europe/Paris", "Indian/Reunion", "America/Martinique", "Pacific/Noumea", "America/Miquelon")
 TUESDAY = datetime.date(2026, 6, 2)
 DAY = datetime.timedelta(days=1)

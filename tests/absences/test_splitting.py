@@ -3,6 +3,7 @@
 import datetime
 from itertools import islice
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from absences.models import Absence
 from absences.recurrence import occurrences
 
 from .test_recurrence import DAY, rules
+
+pytestmark = pytest.mark.no_database
 
 NINE, TEN, NOON = (datetime.time(hour) for hour in (9, 10, 12))
 SEEN = 400

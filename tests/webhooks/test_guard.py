@@ -15,6 +15,8 @@ from webhooks.sending import Outcome, Sender
 
 from .receiver import Receiver
 
+pytestmark = pytest.mark.no_database
+
 PUBLIC = (
     "8.8.8.8",
     "1.1.1.1",

@@ -9,6 +9,8 @@ import pytest
 
 from webhooks.delivery.schedule import ATTEMPTS, rest_asked, wait_after
 
+pytestmark = pytest.mark.no_database
+
 NOW = datetime.datetime(2026, 11, 16, 9, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
 

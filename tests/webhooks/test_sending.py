@@ -12,6 +12,8 @@ from webhooks.sending import KEPT_OF_ANSWER, Outcome, Sender
 
 from .receiver import Behaviour, Receiver, answers, silence, writes
 
+pytestmark = pytest.mark.no_database
+
 OK = b"HTTP/1.1 200 OK\r\n"
 
 

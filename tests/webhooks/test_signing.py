@@ -10,6 +10,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from webhooks.signing import lapin_signature, signed
 
+pytestmark = pytest.mark.no_database
+
 BODY = (
     b'{"data":{"id":31},"meta":{"model":"Absence","event":"destroyed","webhook_reason":null,'
     b'"timestamp":"2025-06-02 09:15:00 +0200"}}'

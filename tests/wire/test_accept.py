@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from rdv.api.accept import LONGEST, Form, form_of
 
+pytestmark = pytest.mark.no_database
+
 JSON, ENVELOPE, PROBLEM = Form.JSON, Form.ENVELOPE, Form.PROBLEM
 
 

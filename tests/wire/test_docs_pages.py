@@ -11,6 +11,8 @@ from django.contrib.staticfiles import finders
 
 from tests.conftest import WireClient
 
+pytestmark = pytest.mark.no_database
+
 SWAGGER, REDOC = "/api/docs", "/api/docs/reference"
 BOTH = pytest.mark.parametrize("address", [SWAGGER, REDOC])
 

@@ -9,6 +9,8 @@ import pytest
 
 from rdv.api.line import FAIR, LATE, LONG, ROOM, STRICT, WARY, Line
 
+pytestmark = pytest.mark.no_database
+
 
 def simulated(arrivals, served_in, *, until=60.0):
     """What a worker that takes `served_in` seconds a request does with `arrivals`: who was served, who was not, and how

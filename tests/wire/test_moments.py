@@ -9,6 +9,8 @@ import pytest
 
 from rdv.api.times import PARIS, read_moment
 
+pytestmark = pytest.mark.no_database
+
 
 @pytest.mark.parametrize(
     ("text", "instant"),

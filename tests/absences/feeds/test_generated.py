@@ -18,6 +18,8 @@ from absences.feeds.calendar import absence_events, calendar, duration
 from absences.feeds.zones import changes, vtimezone
 from absences.recurrence import Series
 
+pytestmark = pytest.mark.no_database
+
 ZONES = (
     "Europe/Paris",
     "Indian/Reunion",
