@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillAsking
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, connections
+from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from . import VERSION
+from .api.asked import AskedOnce
 from .api.connections import last
 from .api.middleware import FIXED_HEADERS
 
@@ -40,30 +38,15 @@ class Readiness:
     """What fails, asked by one thread of its own at most once in `FRESH` seconds, however many want to know."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "readiness")
-        self._asked: Future[list[str]] | None = None
-        self._answered = float("-inf")
+        self._asked = AskedOnce(lambda: list(self._failures()), "readiness", FRESH, clock)
         self._asking = ""  # whom, just now
         self._needed: set[tuple[str, str]] | None = None
 
     def failing(self) -> list[str]:
-        with self._lock:
-            if self._asked is None or (self._asked.done() and self._clock() - self._answered >= FRESH):
-                self._asked = self._thread.submit(self._ask)
-            asked = self._asked
         try:
-            return asked.result(PATIENCE)
-        except StillAsking:
+            return self._asked.answer(PATIENCE)
+        except TimeoutError:
             return [self._asking]
-
-    def _ask(self) -> list[str]:
-        try:
-            return list(self._failures())
-        finally:
-            connections.close_all()
-            self._answered = self._clock()
 
     def _failures(self) -> Iterator[str]:
         reachable = self._holds("database", _database_answers)

@@ -7,16 +7,13 @@ seconds, or failed, is left out: the rest is told also while the database is awa
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillAsking
 
-from django.db import connections
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from .asked import AskedOnce
 from .figures import TELLERS, Figure
 
 logger = logging.getLogger(__name__)
@@ -29,37 +26,26 @@ class Stored(Collector):
     """As the library collects it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, "stored-figures")
-        self._asked: Future[list[Figure]] | None = None
-        self._answered = float("-inf")
+        self._asked = AskedOnce(_found, "stored-figures", FRESH, clock)
 
     def collect(self) -> Iterable[Metric]:
         return [_metric(figure) for figure in self.figures()]
 
     def figures(self) -> list[Figure]:
-        with self._lock:
-            if self._asked is None or (self._asked.done() and self._clock() - self._answered >= FRESH):
-                self._asked = self._thread.submit(self._ask)
-            asked = self._asked
         try:
-            return asked.result(PATIENCE)
-        except StillAsking:
+            return self._asked.answer(PATIENCE)
+        except TimeoutError:
             return []
 
-    def _ask(self) -> list[Figure]:
-        found: list[Figure] = []
+
+def _found() -> list[Figure]:
+    found: list[Figure] = []
+    for teller in TELLERS:
         try:
-            for teller in TELLERS:
-                try:
-                    found += teller()
-                except Exception:  # whatever it is, these are not told; the log says why
-                    logger.exception("Figures that could not be told")
-            return found
-        finally:
-            connections.close_all()
-            self._answered = self._clock()
+            found += teller()
+        except Exception:  # whatever it is, these are not told; the log says why
+            logger.exception("Figures that could not be told")
+    return found
 
 
 def _metric(figure: Figure) -> Metric:
