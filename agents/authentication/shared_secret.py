@@ -44,7 +44,7 @@ class SharedSecretCredential(Credential):
     def hold(self) -> bool:
         """As that of a triple; the agent is the credential."""
         hold_rights(self.agent.pk)
-        agent = Agent.objects.filter(pk=self.agent.pk).first()
+        agent = Agent.objects.caller(pk=self.agent.pk)
         if agent is None or not agent.usable:
             raise Unauthenticated(Refused.AGENT_DISABLED)
         return self._has_the_same(agent.reach)
@@ -72,7 +72,7 @@ class SharedSecretAuthentication(BaseAuthentication):
             raise ConflictingCredentials
         uid = request.META.get("HTTP_UID", "")
         secret = settings.RDV_SHARED_SECRET
-        agent = Agent.objects.filter(email=uid).first() if secret and given and plausible(uid) else None
+        agent = Agent.objects.caller(email=uid) if secret and given and plausible(uid) else None
         # Nobody by that name costs the same comparison.
         expected = signature(agent or Agent(), secret)
         if not hmac.compare_digest(given.encode(), expected.encode()) or agent is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -21,6 +21,7 @@ from agents.signals import agent_leaving, agent_left
 from rdv.api.folded import FoldedField, Folding, holding, plain_columns
 from rdv.api.folding import fold, folding_pattern
 from rdv.api.messages import INVALID, TAKEN
+from rdv.api.statements import Parameter, Statement
 
 from .directory import Organisation, Service, Territory
 from .reach import Reach, reach_columns
@@ -32,6 +33,12 @@ DELETED_EMAIL = "agent_{id}@deleted.rdv-solidarites.fr"
 
 
 class AgentQuerySet(models.QuerySet["Agent"]):
+    def caller(self, **named: Any) -> Agent | None:
+        """The agent of that `pk` or `email`, with what a request reads of its caller: their reach is not in it."""
+        ((column, value),) = named.items()
+        row = next(iter(_callers(column).run(value=value)), None)
+        return None if row is None else self.model.from_db("default", CALLER, row)
+
     def visible_to(self, agent: Agent) -> AgentQuerySet:
         """Everyone with a role in an organisation wholly open to `agent`, and, where `agent` is basic, those who share
         a service with them. Nobody else: not even oneself without a role (contract 3.3).
@@ -190,9 +197,8 @@ class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
     @cached_property
     def reach(self) -> Reach:
         """What their roles open. A credential brings it along; else it costs a query."""
-        columns = reach_columns("pk")
-        row = Agent.objects.filter(pk=self.pk).annotate(**columns).values_list(*columns).first()
-        return Reach.of(*(row or (None, None, None)), own=self.pk)
+        row = next(iter(_REACH.run(agent=self.pk)), (None, None, None))
+        return Reach.of(*row, own=self.pk)
 
     @classmethod
     def to_come(cls) -> Agent:
@@ -249,3 +255,18 @@ class Agent(Recorded, Folding, AbstractBaseUser, PermissionsMixin):
 
 # What a request reads of its caller. The password's hash stays where it is.
 CALLER = plain_columns(Agent, "password")
+
+
+@cache
+def _callers(column: str) -> Statement:
+    value = Parameter("value", models.BigIntegerField() if column == "pk" else models.CharField())
+    return Statement(lambda: Agent.objects.filter(**{column: value}).order_by().values_list(*CALLER))
+
+
+def _reach() -> models.QuerySet[Any, Any]:
+    columns = reach_columns("pk")
+    agents = Agent.objects.filter(pk=Parameter("agent", models.BigIntegerField()))
+    return agents.annotate(**columns).order_by().values_list(*columns)
+
+
+_REACH = Statement(_reach)
