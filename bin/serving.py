@@ -39,6 +39,7 @@ class Server(Granian):
         super().__init__(*args, **kwargs)
         self._sockets: list[socket.socket] = []
         self._drain = drain
+        self._workers_begun = 0
         self.on_reload(self._let_clients_go)
 
     def _init_shared_socket(self) -> None:
@@ -67,7 +68,9 @@ class Server(Granian):
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Callable[[], Any]) -> Any:
         mine = self._sockets[idx % len(self._sockets)]
         self._shd = SocketHolder(mine.fileno(), False, self.backlog)
-        return super()._spawn_worker(idx, target, partial(_begin, self._sockets, mine, callback_loader))
+        first = self._workers_begun == 0
+        self._workers_begun += 1
+        return super()._spawn_worker(idx, target, partial(_begin, self._sockets, mine, first, callback_loader))
 
     def _let_clients_go(self) -> None:
         for worker in self.wrks:
@@ -82,15 +85,35 @@ class Server(Granian):
         super().shutdown(exit_code)
 
 
-def _begin(sockets: list[socket.socket], mine: socket.socket, load: Callable[[], Any]) -> Any:
-    """In a new worker: the application, which is told when to let its clients go; and no socket but its own."""
+def _begin(sockets: list[socket.socket], mine: socket.socket, first: bool, load: Callable[[], Any]) -> Any:
+    """In a new worker: the application, which is told when to let its clients go; and no socket but its own. The first
+    of all has loaded what `manage.py first_admin` would have to load anew.
+    """
     for listener in sockets:
         if listener is not mine:
             listener.close()
     mine.detach()  # granian's now
     application = load()
     signal.signal(LEAVE, lambda *_: application.leave())
+    if first:
+        threading.Thread(target=_first_admin, name="first-admin", daemon=True).start()
     return application
+
+
+def _first_admin() -> None:
+    """Says how somebody gets to administer this server, and nothing where somebody does. One whose database is away
+    serves all the same, and says so itself.
+    """
+    from django.core.management import CommandError, call_command
+    from django.db import connections
+
+    try:
+        call_command("first_admin")
+    except CommandError as error:
+        print(error, file=sys.stderr)
+    finally:
+        sys.stdout.flush()
+        connections.close_all()
 
 
 def main() -> None:
