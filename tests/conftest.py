@@ -6,7 +6,10 @@ secretariat; Thierry is territorial admin of Paris; Étienne works in another or
 
 from __future__ import annotations
 
+import datetime
+import gc
 import socket
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +31,7 @@ from agents.record.kept import TABLE
 from agents.record.refusals import bound
 from rdv.api import committed
 
-from . import described
+from . import described, kept
 from .factories import AgentFactory, OrganisationFactory, ServiceFactory, TerritoryFactory
 
 # What has no clock need not be looked through for one, at each test that stops it.
@@ -102,6 +105,13 @@ class WireClient(Client):
         return super().patch(path, data, content_type, **extra)
 
 
+def pytest_collection_finish() -> None:
+    """What there is by now lasts: whoever looks for rubbish need not look through it, nor every moment."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What says that it asks no database cannot (pytest-django forbids it), and does not mean to."""
     for item in items:
@@ -152,6 +162,22 @@ def _what_a_test_writes_counts_as_committed(request: pytest.FixtureRequest, monk
     monkeypatch.setattr(committed, "UNDER_WAY", committed.UNDER_WAY.replace(others, "NULL::bigint"))
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Whoever is still there, or takes a while to leave, keeps PostgreSQL from dropping the database."""
+    yield
+    if connection.vendor != "postgresql":
+        return
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        cursor.execute(f"SELECT pg_terminate_backend(pid) {others} AND usename = current_user")
+        for _ in range(300):
+            cursor.execute(f"SELECT 1 {others}")
+            if not cursor.fetchall():
+                break
+            time.sleep(0.1)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _the_record_is_flushed() -> Iterator[None]:
     """A test with transactions of its own ends by emptying every table. The record refuses that (its triggers), which
@@ -172,8 +198,15 @@ def _the_record_is_flushed() -> Iterator[None]:
     operations.execute_sql_flush = flush
 
 
+@pytest.fixture(scope="module")
+def _clocks_can_stop() -> Iterator[None]:
+    """The first clock that stops looks for all others there are: once for a module. Meanwhile they go on."""
+    with freeze_time(datetime.datetime.now(datetime.UTC), tick=True):
+        yield
+
+
 @pytest.fixture
-def now() -> Iterator[Any]:
+def now(_clocks_can_stop: None) -> Iterator[Any]:
     """A morning that stands still: `now.tick(seconds)` and `now.move_to(...)` move it."""
     with freeze_time(NOW) as clock:
         yield clock
@@ -197,7 +230,11 @@ def anonymous() -> WireClient:
 
 @pytest.fixture
 def cast(db: None) -> SimpleNamespace:
-    """See the top of this file."""
+    """See the top of this file. They are the same rows each time."""
+    return kept.again(_cast)
+
+
+def _cast() -> SimpleNamespace:
     paris = TerritoryFactory(name="Paris", departement_number="75")
     nord = TerritoryFactory(name="Nord", departement_number="59")
     mds = OrganisationFactory(name="MDS Les Tilleuls", territory=paris)

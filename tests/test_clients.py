@@ -56,12 +56,14 @@ def run(*command: str, **more: str) -> str:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_a_generated_client_does_the_session_of_the_readme(demo_server, generated):
     session = str(Path(ROOT, "tests", "generated", "session.py"))
     assert run(sys.executable, session, demo_server.address, PYTHONPATH=str(generated)) == "everything was done\n"
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 @pytest.mark.no_database
 def test_the_types_of_a_generated_client_fit_what_is_made_of_it(generated):
     session = str(Path(ROOT, "tests", "generated", "session.py"))
@@ -82,6 +84,7 @@ def test_the_types_of_a_generated_client_fit_what_is_made_of_it(generated):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_requests_signs_in_lists_is_told_errors_and_spares_itself_what_it_has(demo_server):
     session = requests.Session()
     base = f"{demo_server.address}/api/v1"
@@ -118,6 +121,7 @@ def with_arguments(operation, arguments):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_every_example_of_the_description_works_on_the_demo_data(demo_server):
     base = demo_server.address
 
@@ -166,6 +170,7 @@ def test_every_example_of_the_description_works_on_the_demo_data(demo_server):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_every_link_of_the_discovery_document_leads_somewhere(demo_server):
     answer = httpx.get(f"{demo_server.address}/api")
     assert answer.headers["Cache-Control"] == "public, max-age=3600"

@@ -84,7 +84,7 @@ def test_our_server_keeps_every_promise_and_is_left_as_it_was(applied, tmp_path)
 
 
 @pytest.mark.live
-@pytest.mark.skipif(os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="a lie is a lie on any database")
+@pytest.mark.any_database
 def test_every_lie_is_noticed_in_the_section_that_it_concerns(applied):
     """And the test that noticed it passes when the same proxy tells the truth."""
     done = subprocess.run(
@@ -106,6 +106,7 @@ def test_every_lie_is_noticed_in_the_section_that_it_concerns(applied):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_a_failure_tells_the_section_the_request_and_the_answer_and_no_secret(applied, tmp_path):
     """With a file that says less than the server knows: an admin who is said to be none."""
     document = json.loads(DIRECTORY.read_text(encoding="utf-8"))

@@ -64,6 +64,7 @@ def shell(demo_server, tmp_path):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_the_lines_for_httpie_sign_in_list_create_change_and_delete(shell):
     for script, status in blocks("httpie"):
         done = shell(script)
@@ -75,6 +76,7 @@ def test_the_lines_for_httpie_sign_in_list_create_change_and_delete(shell):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_the_lines_for_rdv_sign_in_explain_list_create_and_look(shell):
     ((script, _status),) = blocks("rdv")
     done = shell(script, typed="123456\n")
@@ -87,6 +89,7 @@ def test_the_lines_for_rdv_sign_in_explain_list_create_and_look(shell):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_the_lines_for_curl_sign_in_list_create_and_sign_out(shell):
     for script, _status in blocks("curl"):
         done = shell(script)
@@ -97,6 +100,7 @@ def test_the_lines_for_curl_sign_in_list_create_and_sign_out(shell):
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_the_recipes_work_one_after_another_and_leave_no_secret_behind(shell, tmp_path):
     for script, status in blocks("sh", RECIPES):
         done = shell(script)

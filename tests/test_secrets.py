@@ -397,6 +397,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_no_secret_is_in_an_answer_a_page_or_a_commands_output(watch: Watch) -> None:
     found = [(where, names) for where, text in watch.written if (names := watch.planted.found_in(text))]
     assert found == []
@@ -404,6 +405,7 @@ def test_no_secret_is_in_an_answer_a_page_or_a_commands_output(watch: Watch) -> 
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_no_hash_nor_digest_is_in_an_answer_a_page_or_a_commands_output(watch: Watch) -> None:
     hidden = {row["password"] for row in watch.rows["agents_agent"]} | digests(watch)
     hidden |= {row["session_key"] for row in watch.rows["django_session"]}
@@ -412,6 +414,7 @@ def test_no_hash_nor_digest_is_in_an_answer_a_page_or_a_commands_output(watch: W
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_no_secret_hash_nor_digest_is_in_the_log(watch: Watch) -> None:
     log = watch.server.log
     assert watch.planted.found_in(log) == []
@@ -421,6 +424,7 @@ def test_no_secret_hash_nor_digest_is_in_the_log(watch: Watch) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_each_request_is_a_line_that_names_nobody_and_has_no_address(watch: Watch) -> None:
     lines = [json.loads(line) for line in watch.server.log.splitlines() if line.startswith("{")]
     asked = [line for line in lines if line["logger"] == "rdv.access"]
@@ -432,6 +436,7 @@ def test_each_request_is_a_line_that_names_nobody_and_has_no_address(watch: Watc
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_what_prometheus_is_told_has_no_secret(watch: Watch) -> None:
     _refused, told = [text for where, text in watch.written if where == "answer to GET /metrics"]
     assert "rdv_requests_total" in told
@@ -439,11 +444,13 @@ def test_what_prometheus_is_told_has_no_secret(watch: Watch) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_no_mail_has_a_secret_but_the_link_in_the_mail_that_is_for_it(watch: Watch) -> None:
     assert watch.planted.found_in(watch.mails()) == ["reset-password token"]
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_no_row_keeps_a_secret(watch: Watch) -> None:
     assert {"agents_agent", "agents_clienttoken", "axes_accessattempt", "django_session", "rdv_cache"} <= set(
         watch.rows
@@ -460,6 +467,7 @@ def test_no_row_keeps_a_secret(watch: Watch) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_hashes_and_digests_are_in_their_own_columns_alone(watch: Watch) -> None:
     hidden = {row["password"] for row in watch.rows["agents_agent"]} | digests(watch)
     hidden |= {row_key(watch.planted["session, renewed"])} | {
@@ -490,6 +498,7 @@ def digests(watch: Watch) -> set[str]:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_stolen_rows_sign_nobody_in(watch: Watch) -> None:
     """Every value of every column in every place where a secret is asked for; the right ones are taken meanwhile."""
     stolen = {value for rows in watch.rows.values() for row in rows for value in row.values()}

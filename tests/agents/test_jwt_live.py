@@ -18,7 +18,7 @@ from tests.server import Server, prepared_database
 
 from .test_jwt import bearer
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 EMAIL, PASSWORD = "martine@demo.rdv-solidarites.fr", "123456"
 

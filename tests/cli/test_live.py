@@ -25,7 +25,7 @@ from rdv.api.openapi import document
 from rdv_cli.document import Catalogue
 from tests.server import serving
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 ROOT = Path(__file__).resolve().parents[2]
 RDV = str(ROOT / "bin" / "rdv")

@@ -17,7 +17,7 @@ import requests
 
 from tests.server import Server, serving
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 MARTINE, PASSWORD = "martine@agence.test", 'L\'an "2026" = $HOME \\ & @é'
 DIRECTORY = f"""

@@ -103,6 +103,7 @@ def test_some_are_found_by_their_words_without_accents_or_case(martine: Client, 
     assert ("Aucune ne correspond." in shown(answer)) == (not found)
 
 
+@pytest.mark.any_database
 @EACH
 def test_a_page_tells_what_the_registry_has(martine: Client, id: str) -> None:
     operation = operations()[id]
@@ -119,6 +120,7 @@ def test_a_page_tells_what_the_registry_has(martine: Client, id: str) -> None:
     assert len(lines(martine.get(address(id)))) == 3
 
 
+@pytest.mark.any_database
 @EACH
 def test_a_form_has_a_field_for_each_parameter_and_no_other(martine: Client, id: str) -> None:
     answer = shown(martine.get(address(id)))
@@ -128,6 +130,7 @@ def test_a_form_has_a_field_for_each_parameter_and_no_other(martine: Client, id:
     assert labelled == fields
 
 
+@pytest.mark.any_database
 @EACH
 def test_a_page_is_in_english_for_who_reads_that(martine: Client, id: str) -> None:
     answer = html.unescape(shown(martine.get(address(id), headers={"Accept-Language": "en"})))
@@ -187,6 +190,7 @@ def test_what_is_typed_is_sent_as_what_it_can_be(schema: Any, text: str, value: 
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("id", sorted(id for id, one in operations().items() if one.described.examples))
 def test_an_example_fills_the_form_without_a_script(martine: Client, id: str) -> None:
     for number, example in enumerate(operations()[id].described.examples):

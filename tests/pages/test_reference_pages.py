@@ -32,6 +32,7 @@ def bodies(page: str) -> list[Any]:
     return [json.loads(html.unescape(one)) for one in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
 def test_each_code_has_a_page_with_an_answer_that_carries_it(visitor: Client, code: str) -> None:
     answer = visitor.get(f"/erreurs/{code}")
@@ -52,6 +53,7 @@ def test_each_code_has_a_page_with_an_answer_that_carries_it(visitor: Client, co
         assert (standard["code"], standard["title"]) == (code, str(problem.title))
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
 def test_each_page_is_in_english_too(visitor: Client, code: str) -> None:
     french, english = shown(visitor.get(f"/erreurs/{code}")), shown(visitor.get(f"/erreurs/{code}", headers=ENGLISH))

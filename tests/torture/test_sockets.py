@@ -25,7 +25,7 @@ import requests
 from tests.server import Server
 from tests.server import server as server
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 SOON = 30.0  # seconds: what is answered at once, on a machine that is busy
 PASSWORD = "Rendez-vous 2026 !"

@@ -16,7 +16,7 @@ import requests
 
 from tests.server import Server, serving
 
-pytestmark = [pytest.mark.live]
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 PROGRAMS = Path(sys.executable).parent
 MARTINE, PASSWORD = "martine@agence.test", "Rendez-vous 2026 !"

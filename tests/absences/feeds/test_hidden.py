@@ -111,6 +111,7 @@ def test_the_proxies_that_we_describe_write_nothing_of_it() -> None:
 
 
 @pytest.mark.live
+@pytest.mark.any_database
 def test_nothing_that_a_server_writes_tells_an_address(tmp_path: Path) -> None:
     options = {
         "RDV_ACCESS_LOG": "json", "RDV_LOG_FORMAT": "json", "RDV_LOG_LEVEL": "DEBUG", "SERVER_LOG_LEVEL": "debug",
