@@ -18,7 +18,7 @@ import freezegun
 import pytest
 from django.contrib.auth.hashers import BasePasswordHasher
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.utils import translation
 from freezegun import freeze_time
@@ -164,18 +164,21 @@ def _what_a_test_writes_counts_as_committed(request: pytest.FixtureRequest, monk
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Whoever is still there, or takes a while to leave, keeps PostgreSQL from dropping the database."""
+    """PostgreSQL drops no database that somebody is connected to. Requests hand connections on (rdv/api/turns.py): this
+    thread may have another by now than the one that is closed before the drop, and others may lie about.
+    """
     yield
     if connection.vendor != "postgresql":
         return
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         cursor.execute(f"SELECT pg_terminate_backend(pid) {others} AND usename = current_user")
         for _ in range(300):
             cursor.execute(f"SELECT 1 {others}")
             if not cursor.fetchall():
                 break
             time.sleep(0.1)
+    connections.close_all()
 
 
 @pytest.fixture(autouse=True, scope="session")
