@@ -234,10 +234,10 @@ def anonymous() -> WireClient:
 @pytest.fixture
 def cast(db: None) -> SimpleNamespace:
     """See the top of this file. They are the same rows each time."""
-    return kept.again(_cast)
+    return kept.again(make_cast)
 
 
-def _cast() -> SimpleNamespace:
+def make_cast() -> SimpleNamespace:
     paris = TerritoryFactory(name="Paris", departement_number="75")
     nord = TerritoryFactory(name="Nord", departement_number="59")
     mds = OrganisationFactory(name="MDS Les Tilleuls", territory=paris)

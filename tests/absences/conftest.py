@@ -9,7 +9,8 @@ import pytest
 
 from absences.models import Absence
 
-from ..conftest import WireClient
+from .. import kept
+from ..conftest import WireClient, make_cast
 from ..factories import AbsenceFactory, AgentFactory
 
 
@@ -19,8 +20,13 @@ def _at_a_standstill(now: Any) -> None:
 
 
 @pytest.fixture
-def cast(cast: SimpleNamespace) -> SimpleNamespace:
+def cast(db: None) -> SimpleNamespace:
     """With Paul, Bruno's colleague at the PMI; Inès, intervenant; and Nora, who has no role."""
+    return kept.again(_make_cast)
+
+
+def _make_cast() -> SimpleNamespace:
+    cast = make_cast()
     cast.paul = AgentFactory(email="paul@exemple.test", services=[cast.pmi], basic_in=[cast.mds])
     cast.ines = AgentFactory(email="ines@exemple.test", services=[cast.pmi], intervenant_in=[cast.mds])
     cast.nora = AgentFactory(email="nora@exemple.test", services=[cast.pmi])
