@@ -15,7 +15,7 @@ from rdv.api.connections import PATIENCE
 
 from .server import Server, serving
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 PASSWORD = "Rendez-vous 2026 !"
 # Bruno's password was hashed elsewhere, so dearly that a sign-in of his keeps the worker's hashing busy for seconds.

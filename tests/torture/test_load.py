@@ -28,7 +28,7 @@ import requests
 from benchmarks.machine import family, memory_mb
 from tests.server import ROOT, Server, prepared_database
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.any_database]
 
 PASSWORD = "Rendez-vous 2026 !"
 PEOPLE = f"""
