@@ -66,7 +66,7 @@ class WorkerOfThisTest(Worker):
             self.connection.dec_thread_sharing()
 
 
-def work(patience: float = 0.5, **options: Any) -> Worker:
+def work(patience: float = 10, **options: Any) -> Worker:
     """A worker that has sent all that is due, and has ended."""
     worker = WorkerOfThisTest(sender=lambda: Sender(patience=patience), **options)
     asyncio.run(worker.run(until_idle=True))
