@@ -188,7 +188,7 @@ def test_an_issuer_that_hangs(impatient, known_there, provider, path):
     started = time.monotonic()
     put_off(provider.token(sub=SUB))
     put_off(provider.token(sub=SUB))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
     assert provider.asked.count(path) == 1
 
 
@@ -197,7 +197,7 @@ def test_an_issuer_that_dawdles(impatient, known_there, provider, path):
     provider.dawdle(path)
     started = time.monotonic()
     put_off(provider.token(sub=SUB))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
 
 def test_an_issuer_that_answers_too_late_is_heard_all_the_same(settings, monkeypatch, known_there, provider):

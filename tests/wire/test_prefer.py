@@ -62,9 +62,9 @@ def test_what_cannot_be_read_is_left_aside_with_all_that_follows(header, found):
 
 @pytest.mark.parametrize("piece", ['a="\\",', "a; ; ;", "a=b;\t ", ",", 'a="b",', "a" * 50, '"', "\\"])
 def test_a_long_one_is_read_in_no_time(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     read(piece * 20_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_what_was_applied_is_told_together():
