@@ -166,7 +166,11 @@ def _what_a_test_writes_counts_as_committed(request: pytest.FixtureRequest, monk
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """PostgreSQL drops no database that somebody is connected to. Requests hand connections on (rdv/api/turns.py): this
     thread may have another by now than the one that is closed before the drop, and others may lie about.
+
+    Rows are numbered from a thousand: whoever spells a number (`AgentFactory(id=42)`) meets no row of a factory.
     """
+    with django_db_blocker.unblock():
+        _number_from(1000)
     yield
     if connection.vendor != "postgresql":
         return
@@ -179,6 +183,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
                 break
             time.sleep(0.1)
     connections.close_all()
+
+
+def _number_from(first: int) -> None:
+    sequences = connection.introspection.sequence_list()
+    with connection.cursor() as cursor:
+        for table, column in [(sequence["table"], sequence["column"]) for sequence in sequences]:
+            if connection.vendor == "postgresql":
+                cursor.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", [table, column, first])
+            else:
+                cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, first])
 
 
 @pytest.fixture(autouse=True, scope="session")
