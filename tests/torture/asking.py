@@ -9,8 +9,10 @@ such refusal to the rules below, so that the check for it need not be switched o
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import threading
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +25,18 @@ import schemathesis  # noqa: E402
 
 from agents.authentication import TripleCredential  # noqa: E402
 from agents.models import Agent, ClientToken  # noqa: E402
+
+# Two of its workers may not parse at once in Python 3.11, where a thread fails with the depth of the other
+# (python/cpython#106905); hypothesis parses lambdas to name them.
+_parse, _one_parses = ast.parse, threading.Lock()
+
+
+def _parse_alone(*args: Any, **kwargs: Any) -> Any:
+    with _one_parses:
+        return _parse(*args, **kwargs)
+
+
+ast.parse = _parse_alone
 
 MARTINE, CAMILLE = "martine@demo.rdv-solidarites.fr", "camille.nicolas@demo.rdv-solidarites.fr"
 
