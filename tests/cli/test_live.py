@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import http.server
 import json
 import os
@@ -86,12 +87,13 @@ class Person:
             os.chdir(self.home)
             os.execve(RDV, [RDV, *words], self.environment)
         shown, answers = "", dict(typed or {})
+        utf_8 = codecs.getincrementaldecoder("utf-8")()  # what is read may end within a letter
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if not select.select([terminal], [], [], 1)[0]:
                 continue
             try:
-                shown += os.read(terminal, 4096).decode()
+                shown += utf_8.decode(os.read(terminal, 4096))
             except OSError:  # the other end is closed
                 break
             for question in [question for question in answers if question in shown]:
