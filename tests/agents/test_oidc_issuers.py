@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -95,6 +95,28 @@ def test_that_an_issuer_does_not_answer_is_remembered_for_some_seconds(now, know
     provider.be_honest()
     now.tick(6)
     assert known(text)
+
+
+def test_after_those_seconds_it_is_asked_anew_however_long_it_takes_to_tell_who_waited(
+    now, monkeypatch, known_there, provider
+):
+    told = threading.Event()
+
+    class Question(Future):
+        def set_exception(self, error):
+            super().set_exception(error)
+            told.wait(60)
+
+    monkeypatch.setattr(issuers, "Future", Question)
+    provider.lie(DISCOVERY, {}, 500)
+    text = provider.token(sub=SUB)
+    put_off(text)
+    provider.be_honest()
+    now.tick(10)
+    try:
+        assert known(text)
+    finally:
+        told.set()
 
 
 @pytest.mark.parametrize("path", [DISCOVERY, KEYS])

@@ -117,16 +117,22 @@ class Issuer:
 
     def _ask(self, question: Future[_Keys], at: float) -> None:
         """In a thread of its own: names are looked up, and slow answers read, for as long as they take."""
+        keys = None
         try:
-            keys = self._keys = _Keys(at, _fetch(self._configuration))
-            self._failed = float("-inf")
-            question.set_result(keys)
+            keys = _Keys(at, _fetch(self._configuration))
         except (OSError, HTTPException, ValueError, OverflowError) as error:
             logger.warning("The keys of %s are not to be had: %s", self._configuration.issuer, error)
-            question.set_exception(NotToBeHad())
         finally:
-            with self._lock:  # whatever happened, the next one may ask
+            # Whatever happened, the next one may ask. That is so before those who wait hear the answer: who comes
+            # after them is not to hear it too. From when a failure is remembered, they say more precisely.
+            with self._lock:
+                self._keys = keys or self._keys
+                self._failed = float("-inf") if keys else max(self._failed, at)
                 self._question = None
+        if keys:
+            question.set_result(keys)
+        else:
+            question.set_exception(NotToBeHad())
 
 
 def _fetch(configuration: OidcIssuer) -> dict[tuple[str | None, str], jwt.PyJWK]:
