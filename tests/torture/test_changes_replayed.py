@@ -295,7 +295,7 @@ def at_once() -> Callable[[list[tuple[Callable[[], None], int]]], None]:
 @pytest.mark.parametrize("seed", [0])
 def test_a_replay_from_any_token_ends_as_a_full_read(seed: int, at_once: Any, at_length: Any, figure: Any) -> None:
     world = World()
-    times = at_length(320, 10_000) // WRITERS
+    times = at_length(320, 10_500) // WRITERS
     writers = [Writer(world, f"{seed} {number}") for number in range(WRITERS)]
     readers = [Reader(world, f"{seed} reader {number}") for number in range(READERS)]
     at_once([*((writer.act, times) for writer in writers), *((reader.act, -1) for reader in readers)])
