@@ -139,7 +139,7 @@ def witness(server: Server, state: dict[str, str], work: str) -> Iterator[dict[s
 def test_migrations_keep_nobody_from_reading(
     state: dict[str, str], tmp_path: Path, at_length: Any, figure: Callable[[str, Any], None]
 ) -> None:
-    size = at_length(8_000, 1_000_000)
+    size = at_length(20_000, 1_000_000)
     with fresh_database(tmp_path) as address:
         server = Server(tmp_path, address)
         constants = f"STATE = {state}\nSIZE, AGENTS, ORGANISATIONS, PASSWORD = {size, AGENTS, ORGANISATIONS, PASSWORD}"

@@ -141,7 +141,7 @@ def test_workers_killed_while_they_send_lose_nothing(
 ) -> None:
     seed = os.environ.get("TORTURE_SEED") or str(random.SystemRandom().randrange(10**9))
     dice = random.Random(seed)
-    kills, events = at_length(2, 40), at_length(40, 1000)
+    kills, events = at_length(3, 40), at_length(40, 1000)
     with Receiver(does=moody(dice)) as receiver:
         server.environment |= {
             "FILL_URL": receiver.url,
@@ -182,7 +182,7 @@ def test_workers_killed_while_they_make_what_is_sent_again_make_each_once(
 ) -> None:
     seed = os.environ.get("TORTURE_SEED") or str(random.SystemRandom().randrange(10**9))
     dice = random.Random(seed)
-    kills, events = at_length(2, 40), at_length(1000, 30_000)
+    kills, events = at_length(3, 40), at_length(1500, 30_000)
     with Receiver(does=answers(204)) as receiver:
         server.environment |= {"FILL_URL": receiver.url, "FILL_EVENTS": str(events)}
         server.manage("shell", "-c", FILL_TO_SEND_AGAIN)
